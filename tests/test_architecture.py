@@ -1,0 +1,232 @@
+"""Who imports whom, what an import may do, and what never enters the repository.
+
+python -m pytest tests/test_architecture.py
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+MAX_LINES = 300
+LONG_FILES: dict[str, str] = {}  # path -> why it is one thing and stays one file
+
+MAX_FILE_BYTES = 10 * 1000 * 1000
+MAX_REPO_BYTES = 150 * 1000 * 1000
+
+HEAVY = {"torch", "torchvision", "transformers", "gradio"}
+LIGHT_MODULES = ("segzero.geometry", "segzero.answer", "segzero.metrics", "train.rewards")
+"""The contract: read by tools that have no torch, and by reward workers that must start fast."""
+
+IMPORT_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "huggingface-hub": "huggingface_hub"}
+"""Distributions whose import name is not their own with '-' for '_'."""
+
+
+def tracked() -> list[Path]:
+    """Every file git knows of, or would take: the tree as it will be committed."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout: there is no list of the repository's files")
+    return [path for name in listed.stdout.split("\0") if name and (path := REPO / name).is_file()]
+
+
+def program_files() -> list[Path]:
+    """The Python files of the program itself, tests left out."""
+    page = [path for path in [REPO / "app.py"] if path.exists()]
+    return sorted([*page, *(REPO / "segzero").rglob("*.py"), *(REPO / "train").rglob("*.py")])
+
+
+def module_name(path: Path) -> str:
+    """segzero/answer.py -> segzero.answer; segzero/__init__.py -> segzero."""
+    parts = path.relative_to(REPO).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full dotted names of what a file imports, at its top or inside a function, relative ones resolved."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield ".".join([*base, *([node.module] if node.module else [])])
+
+
+def import_roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(REPO).as_posix()
+
+
+def run_python(code: str) -> None:
+    """Run code in a fresh interpreter at the repository's root and fail with what it printed."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------------------ who imports whom
+
+
+def test_the_core_knows_neither_the_page_nor_the_trainer():
+    core = [path for path in program_files() if module_name(path).startswith("segzero")]
+    guilty = {relative(path): import_roots(path) & {"app", "gradio", "train"} for path in core}
+    assert core and not any(guilty.values()), guilty
+
+
+def test_the_page_knows_no_trainer_and_the_trainer_no_page():
+    guilty = {
+        relative(path): import_roots(path) & {"app", "gradio"} for path in (REPO / "train").rglob("*.py")
+    }
+    assert not any(guilty.values()), guilty
+    assert "train" not in import_roots(REPO / "app.py")
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_the_contract_is_light(module: str):
+    path = REPO / Path(*module.split(".")).with_suffix(".py")
+    if not path.exists():
+        pytest.skip(f"{module} is not written yet")
+    assert not import_roots(path) & HEAVY
+    run_python(f"import sys, {module}; heavy = {HEAVY!r} & set(sys.modules); assert not heavy, heavy")
+
+
+def test_every_import_is_in_the_requirements():
+    lines = (REPO / "requirements.txt").read_text().splitlines()
+    names = [re.match(r"[\w-]+", line).group() for line in lines if re.match(r"\w", line)]
+    declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
+    own = {"app", "segzero", "train"}
+    known = declared | own | set(sys.stdlib_module_names) | {"spaces"}  # a Space brings `spaces` itself
+    unknown = {relative(path): import_roots(path) - known for path in program_files()}
+    assert not any(unknown.values()), unknown
+
+
+def test_the_installed_versions_are_in_the_required_ranges():
+    requirements = pytest.importorskip("packaging.requirements")
+    lines = (REPO / "requirements.txt").read_text().splitlines()
+    for line in (line for line in lines if re.match(r"\w", line)):
+        wanted = requirements.Requirement(line.split("#")[0])
+        assert wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True), line
+
+
+# ------------------------------------------------------------------------------------- what an import may do
+
+AUDIT = """
+import importlib, sys
+import gradio, safetensors.torch, torch, transformers  # their own imports are not ours to judge
+
+def refuse(event, details):
+    if event.startswith("socket."):
+        raise RuntimeError(f"an import opened a socket: {event} {details}")
+    if event == "open" and str(details[0]).endswith((".safetensors", ".pth", ".pt", ".ckpt")):
+        raise RuntimeError(f"an import opened weights: {details[0]}")
+
+def no_weights(*args, **kwargs):
+    raise RuntimeError("an import loaded weights")
+
+# safetensors reads in compiled code, which no audit event announces.
+safetensors.safe_open = safetensors.torch.load_file = no_weights
+torch.load = torch.nn.Module.load_state_dict = transformers.PreTrainedModel.from_pretrained = no_weights
+sys.addaudithook(refuse)
+"""
+
+
+def test_importing_any_module_does_no_work():
+    modules = [module_name(path) for path in program_files() if path.name != "__main__.py"]
+    run_python(AUDIT + f"for name in {modules!r}:\n    importlib.import_module(name)\n")
+
+
+# ------------------------------------------------------------------------------------------- what stays out
+
+FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen"}
+FORBIDDEN_KEYWORDS = {"shell=True", "allow_pickle=True", "trust_remote_code=True", "weights_only=False"}
+
+
+def unsafe(path: Path) -> Iterator[str]:
+    """Ways to run somebody else's code, as 'file:line what'."""
+    for name in set(imports(path)):
+        if name.split(".")[0] in FORBIDDEN_IMPORTS:
+            yield f"{relative(path)} imports {name}"
+    for node in ast.walk(parse(path)):
+        if not isinstance(node, ast.Call):
+            continue
+        called, where = ast.unparse(node.func), f"{relative(path)}:{node.lineno}"
+        if called in FORBIDDEN_CALLS:
+            yield f"{where} {called}()"
+        if called == "torch.load" and "weights_only" not in {k.arg for k in node.keywords}:
+            yield f"{where} torch.load without weights_only"
+        for keyword in node.keywords:
+            written = f"{keyword.arg}={ast.unparse(keyword.value)}"
+            if written in FORBIDDEN_KEYWORDS:
+                yield f"{where} {written}"
+
+
+def test_nothing_runs_code_it_was_handed():
+    findings = [finding for path in program_files() for finding in unsafe(path)]
+    assert not findings, "\n".join(findings)
+
+
+def test_files_stay_short():
+    lengths = {
+        relative(path): len(path.read_bytes().splitlines()) for path in tracked() if path.suffix == ".py"
+    }
+    long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
+    assert not {name: lines for name, lines in long.items() if name not in LONG_FILES}
+    assert set(LONG_FILES) <= set(long), "a file on the list of long ones is short now: take it off"
+
+
+# Put together from pieces, so that this file does not hold what it looks for.
+REGISTRY_HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("deb", "debian", "org"),
+        ("download", "pytorch", "org"),
+        ("anaconda", "org"),
+    )
+]
+MACHINE_PATHS = r"(?<![\w.])/(?:work|root|home|Users)/\w"
+STRAYS = re.compile("|".join([*map(re.escape, REGISTRY_HOSTS), MACHINE_PATHS]))
+
+
+def test_no_registry_and_no_path_of_a_machine_is_named():
+    found = []
+    for path in tracked():
+        data = path.read_bytes()
+        if b"\0" in data[:8192]:
+            continue
+        for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+            if stray := STRAYS.search(line):
+                found.append(f"{relative(path)}:{number} {stray.group()}")
+    assert not found
+
+
+def test_the_repository_stays_small():
+    sizes = {relative(path): path.stat().st_size for path in tracked()}
+    assert not {name: size for name, size in sizes.items() if size >= MAX_FILE_BYTES}
+    assert sum(sizes.values()) < MAX_REPO_BYTES

@@ -1,4 +1,4 @@
-"""Settings every test runs under: two threads, no look-ups on a network, a time limit; a browser for who asks.
+"""What every test runs under: two threads, no look-ups on a network, a time limit; and a browser to ask for.
 
 python -m pytest -m "not slow and not browser"
 """

@@ -18,6 +18,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 
+PAGE = {"app", "page"}
+OWN = {"segzero", "train", *PAGE}
+
 MAX_LINES = 300
 LONG_FILES: dict[str, str] = {}  # path -> why it is one thing and stays one file
 
@@ -46,8 +49,9 @@ def tracked() -> list[Path]:
 
 def program_files() -> list[Path]:
     """The Python files of the program itself, tests left out."""
-    page = [path for path in [REPO / "app.py"] if path.exists()]
-    return sorted([*page, *(REPO / "segzero").rglob("*.py"), *(REPO / "train").rglob("*.py")])
+    return sorted(
+        path for top in OWN for path in [REPO / f"{top}.py", *(REPO / top).rglob("*.py")] if path.exists()
+    )
 
 
 def module_name(path: Path) -> str:
@@ -93,15 +97,16 @@ def run_python(code: str) -> None:
 
 def test_the_core_knows_neither_the_page_nor_the_trainer():
     core = [path for path in program_files() if module_name(path).startswith("segzero")]
-    guilty = {relative(path): import_roots(path) & {"app", "gradio", "train"} for path in core}
+    guilty = {relative(path): import_roots(path) & {"gradio", "train", *PAGE} for path in core}
     assert core and not any(guilty.values()), guilty
 
 
 def test_the_page_knows_no_trainer_and_the_trainer_no_page():
     trainer = [path for path in program_files() if module_name(path).startswith("train")]
-    guilty = {relative(path): import_roots(path) & {"app", "gradio"} for path in trainer}
+    guilty = {relative(path): import_roots(path) & {"gradio", *PAGE} for path in trainer}
     assert trainer and not any(guilty.values()), guilty
-    assert "train" not in import_roots(REPO / "app.py")
+    page = [path for path in program_files() if module_name(path).split(".")[0] in PAGE]
+    assert page and not any("train" in import_roots(path) for path in page)
 
 
 @pytest.mark.parametrize("module", LIGHT_MODULES)
@@ -117,7 +122,7 @@ def test_every_import_is_in_the_requirements():
     lines = (REPO / "requirements.txt").read_text().splitlines()
     names = [re.match(r"[\w-]+", line).group() for line in lines if re.match(r"\w", line)]
     declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
-    known = declared | {"app", "segzero", "train"} | set(sys.stdlib_module_names) | BROUGHT_OTHERWISE
+    known = declared | OWN | set(sys.stdlib_module_names) | BROUGHT_OTHERWISE
     unknown = {relative(path): import_roots(path) - known for path in program_files()}
     assert not any(unknown.values()), unknown
 

@@ -3,7 +3,7 @@
     from segzero.answer import MULTI, parse_answer
     parse_answer(text, MULTI, frame_wh=(840, 840), image_wh=image.size).targets
 
-Frame coordinates come in with the text and never leave this module. Whatever a text holds, reading it raises nothing.
+Frame coordinates come in with the text and never leave it. Whatever a text holds, reading it raises nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Answer:
     status: "ok" (there are targets), "no_target" (the answer says that nothing matches) or "unreadable".
     thinking: the chain of thought without its tags.
     targets: original-image pixels, in the order written; empty unless status is "ok".
-    problem: "" when the answer was clean; else what was accepted by mercy or left out, or why it is unreadable.
+    problem: "" when the answer was clean; else what was accepted by mercy, what was left out, or why it is
+        unreadable, as one line of sentences.
     """
 
     status: str
@@ -61,11 +62,10 @@ class AnswerStream:
         self._reader = TargetReader(dialect, frame_wh, image_wh)
         self._scanner = ObjectScanner()
         self._chars: list[str] = []
-        self._thinking_open = False  # inside <think>, where tags may be mere words of the thought
         self._thought_end: int | None = None  # where </think> begins
         self._tag_at: int | None = None  # where the <answer> that counts begins, or the one that might
         self._answering = False  # inside <answer>: every further object is a target
-        self._pending = False  # after an <answer> inside the thought: the next character decides
+        self._pending = False  # after an <answer> in the open: the next character decides
         self._answer: Answer | None = None
         self.closed = False
 
@@ -87,7 +87,10 @@ class AnswerStream:
         return text.replace(_THINK, "", 1).strip()
 
     def feed(self, delta: str) -> list[Target]:
-        """Take the next piece of text. Returns the targets whose objects closed in it, original-image pixels."""
+        """Take the next piece of text. Returns the targets whose objects closed in it, original-image pixels.
+
+        Raises RuntimeError after `finish`.
+        """
         if self._answer is not None:
             raise RuntimeError("this answer is finished; start a new AnswerStream")
         before = len(self._reader.targets)
@@ -107,7 +110,7 @@ class AnswerStream:
     def _take(self, char: str) -> None:
         if self._pending and not char.isspace():
             self._pending = False
-            self._answering = char in "[{`"  # anything else: the thought only talks about the tag
+            self._answering = char in "[{`"  # anything else: the thought is only speaking of the tag
         if self._answering:
             if char == ">" and self._ends_with(STOP):
                 self.closed = True
@@ -119,20 +122,19 @@ class AnswerStream:
             self._take_tag()
 
     def _take_tag(self) -> None:
-        """A tag outside the answer may have closed; in an open thought it may also be just a word."""
+        """A tag outside the answer may have closed; before </think> it may be just a word of the thought."""
         here = len(self._chars)
         if self._ends_with(_THOUGHT):
-            self._thinking_open = False
             if self._thought_end is None:
                 self._thought_end = here - len(_THOUGHT)
         elif self._ends_with(_START):
             self._tag_at = here - len(_START)
-            self._answering, self._pending = not self._thinking_open, self._thinking_open
-        elif self._ends_with(_THINK):
-            self._thinking_open = self._thought_end is None
+            first = self._tag_at < 100 and not "".join(self._chars[: self._tag_at]).strip()
+            self._answering = first or self._thought_end is not None
+            self._pending = not self._answering
         elif self._ends_with(STOP):
             before = "".join(self._chars[-len(STOP) - 20 : -len(STOP)]).rstrip()
-            self.closed = not self._thinking_open or before.endswith(("]", "}", "`"))
+            self.closed = self._thought_end is not None or before.endswith(("]", "}", "`"))
 
     def _ends_with(self, tag: str) -> bool:
         return "".join(self._chars[-len(tag) :]) == tag
@@ -154,23 +156,26 @@ class AnswerStream:
         return Answer("unreadable", thinking, (), self._reason(text, body))
 
     def _without_tags(self, text: str, thinking: str) -> tuple[str, str]:
-        """Where the answer is when nothing marks it, and the thought before it.
+        """Where the answer is when no tag marks it, and the thought before it.
 
-        After the thought; or, in a text without tags, from its first object on. A thought that never closed gives
-        an answer only when the text ends with one: what it weighs on the way is no answer.
+        After the thought; or, in a text without tags, from its first object on. A thought that never closed
+        gives an answer only when the text ends with one: what it weighs on the way is no answer.
         """
         if self._thought_end is not None:
             return text[self._thought_end + len(_THOUGHT) :], thinking
-        if self._thinking_open and not text.rstrip("` \n").endswith(("]", "}")):
+        if _THINK in text and not text.rstrip("` \n").endswith(("]", "}")):
             return "", thinking
         first = next(find_objects(text), None)
         empty = _EMPTY_LIST.search(text)
-        start = text.index(first) if first else empty.start() if empty else len(text)
-        thought = text[:start].rstrip("[ \n").removesuffix("```json").removesuffix("```")
-        return text[len(thought) :], thought.replace(_THINK, "", 1).strip()
+        if first or empty:
+            thought = text[: text.index(first) if first else empty.start()].rstrip("[ \n")
+            thought = thought.removesuffix("```json").removesuffix("```")
+        else:
+            thought = text if self._tag_at is None else text[: self._tag_at + len(_START)]
+        return text[len(thought) :], thought.removesuffix(_START).replace(_THINK, "", 1).strip()
 
     def _form(self, body: str) -> list[str]:
-        """What is odd about the answer around its objects, as sentences; nothing when it is as the dialect has it."""
+        """What is odd about the answer around its objects, as sentences; none if it is as in its dialect."""
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
@@ -180,8 +185,8 @@ class AnswerStream:
                 return ["The answer was cut off; what was complete is kept."]
             return [] if self._reader.guessed else ["There was more than JSON in the answer."]
         notes = [] if self.closed or not self._answering else ["The answer was not closed."]
-        if isinstance(value, list) == (self._dialect is SINGLE) and value != []:
-            notes.append("The answer was a list." if self._dialect is SINGLE else "The answer was not a list.")
+        if value != [] and isinstance(value, list) != (self._dialect.max_targets > 1):
+            notes.append(f"The answer was {'' if isinstance(value, list) else 'not '}a list.")
         if isinstance(value, list) and len(value) > self._reader.seen:
             notes.append("Entries without a bbox were left out.")
         return notes

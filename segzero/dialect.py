@@ -1,4 +1,4 @@
-"""How a question is put and an answer is written: two dialects, each a value used by demo, training and evaluation.
+"""How a question is put and an answer written: two dialects, each one value used by demo and training.
 
     from segzero.dialect import MULTI
     MULTI.prompt("What keeps me dry?"); MULTI.write([Target((1, 2, 3, 4), ((2, 3),))])
@@ -20,7 +20,8 @@ _SINGLE_AFTER = (
     "' with bbox and points."
     "Compare the difference between objects and find the most closely matched one."
     "Output the thinking process in <think> </think> and final answer in <answer> </answer> tags."
-    "Output the one bbox and points of two largest inscribed circles inside the interested object in JSON format."
+    "Output the one bbox and points of two largest inscribed circles "
+    "inside the interested object in JSON format."
     "i.e., <think> thinking process here </think>"
     "<answer>{'bbox': [10,100,200,210], 'points_1': [30,110], 'points_2': [35,180]}</answer>"
 )
@@ -42,8 +43,9 @@ class Dialect:
 
     ask: the prompt's text before and after the question.
     max_targets, points_per_target: how much of an answer is kept.
-    scale(value, factor): a frame coordinate in original-image pixels, rounded as this dialect's release rounds.
-    write(targets): the text between the answer tags, for training; targets in frame pixels, rounded to integers.
+    scale(value, factor): a frame coordinate in original-image pixels, rounded as this dialect's release does.
+    write(targets): the text between the answer tags, for training; targets in frame pixels, rounded. Raises
+        ValueError for targets that the dialect cannot say.
     read_solution(text): a training set's ground truth, as targets in frame pixels. Raises ValueError.
     """
 
@@ -56,7 +58,7 @@ class Dialect:
     read_solution: Callable[[str], list[Target]]
 
     def prompt(self, question: str) -> str:
-        """The user message's text for a question, lower-cased and without full stops around it, as in training."""
+        """The user message's text for a question: lower-cased, no full stops around it, as in training."""
         before, after = self.ask
         return before + question.lower().strip(".") + after
 

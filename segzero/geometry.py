@@ -63,7 +63,8 @@ def scale_box(
     scale: Callable[[float, float], float] = multiply,
 ) -> Box:
     """A box of a picture of size `from_wh`, in a picture of size `to_wh`; not clipped."""
-    return (*scale_point(box_xyxy[:2], from_wh, to_wh, scale), *scale_point(box_xyxy[2:], from_wh, to_wh, scale))
+    corners = (scale_point(corner, from_wh, to_wh, scale) for corner in (box_xyxy[:2], box_xyxy[2:]))
+    return tuple(value for corner in corners for value in corner)
 
 
 def scale_target(target: Target, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Target:
@@ -92,7 +93,7 @@ def inside(point_xy: Point, box_xyxy: Box) -> bool:
 def box_iou(a: Box, b: Box, *, inclusive: bool = False) -> float:
     """Intersection over union of two xyxy boxes of the same frame, 0..1.
 
-    inclusive: count pixels, x2 - x1 + 1 across, as the published rewards do; a box of one pixel then has area 1.
+    inclusive: count pixels, x2 - x1 + 1 across, as the published rewards do; then one pixel has area 1.
     Two boxes without area have IoU 0.
     """
     extra = 1 if inclusive else 0
@@ -117,15 +118,15 @@ def mask_to_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 def mask_to_points(mask: np.ndarray, count: int = 1) -> tuple[tuple[int, int], ...]:
     """The centres of the largest inscribed circles of a mask, (H, W) bool, as the published data has them.
 
-    The first is the mask pixel farthest from the background. The second (count=2) is the best such pixel among
-    those farther from the first than the median mask pixel is; a mask with no such pixel repeats the first.
-    Ties go to the first in reading order. Raises ValueError for an empty mask or another count.
+    The first is the mask pixel farthest from the background. The second (count=2) is the best such pixel
+    among those farther from the first than the median mask pixel is; a mask without such pixels repeats the
+    first. Ties go to the first in reading order. Raises ValueError for an empty mask or another count.
     """
     if count not in (1, 2):
         raise ValueError(f"a mask gives one or two points, not {count}")
     x1, y1, x2, y2 = mask_to_box(mask)
     left, top = max(x1 - 1, 0), max(y1 - 1, 0)
-    # The nearest background pixel is never outside the box by more than one, so this crop changes no distance.
+    # The nearest background pixel is at most one outside the box, so this crop changes no distance.
     depth = _depth(np.ascontiguousarray(mask[top : y2 + 2, left : x2 + 2], dtype=bool))  # (h, w) float
     row, column = np.unravel_index(np.argmax(depth), depth.shape)
     first = (int(column) + left, int(row) + top)
@@ -151,7 +152,10 @@ def _depth(mask: np.ndarray) -> np.ndarray:
 
 
 def to_frame(image: Image.Image, frame_px: int) -> Image.Image:
-    """The picture as the reasoner sees it: an RGB picture squashed to a square, bilinear. The only resize there is."""
+    """An RGB picture as the reasoner sees it: squashed to a square of frame_px, bilinear. The only resize.
+
+    Raises ValueError for a picture of another mode.
+    """
     if image.mode != "RGB":
         raise ValueError(f"to_frame takes an RGB picture, not {image.mode}; load_picture makes one")
     return image.resize((frame_px, frame_px), Image.Resampling.BILINEAR)

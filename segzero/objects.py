@@ -1,9 +1,10 @@
 """One JSON object of an answer, from its text to a target in the picture.
 
     from segzero.objects import TargetReader
-    TargetReader(MULTI, frame_wh=(840, 840), image_wh=(640, 360)).add('{"bbox_2d": [0,0,84,84], "point_2d": [42,42]}')
+    reader = TargetReader(MULTI, frame_wh=(840, 840), image_wh=(640, 360))
+    reader.add('{"bbox_2d": [0,0,84,84], "point_2d": [42,42]}')
 
-What it accepts although it is not as the dialect writes it, or has to leave out, it keeps as notes: an answer says so.
+What it accepts although no dialect writes it so, and what it leaves out, it keeps as notes for the answer.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from dataclasses import dataclass
 from segzero.dialect import Dialect
 from segzero.geometry import Box, Point, Target, clip_box, clip_point, inside, scale_box, scale_point
 
-# A key and its list of plain values, however quoted: 'bbox': [1, 2] or "bbox_2d": ("1", 2). Bounded, so linear.
-_FIELD = re.compile(r"""["']?([A-Za-z_][\w ]{0,40})["']?\s{0,9}[:=]\s{0,9}[\[(]{1,2}([^\[\](){}]{1,400})[\])]""")
+# A key and its list of plain values, however quoted: 'bbox': [1, 2] or "bbox_2d": ("1", 2). Bounded: linear.
+_FIELD = re.compile(r"([A-Za-z_]\w{0,40})[\"']?\s{0,9}[:=]\s{0,9}[\[(]{1,2}([^\[\](){}]{1,400})[\])]")
 
 
 @dataclass(frozen=True)
 class Fields:
     """What an object's text says, in frame pixels, unchecked.
 
-    boxes, points: the numbers under each matching key, in the order written; None stands for what is no number.
+    boxes, points: the numbers under each matching key, in the order written; None for what is no number.
     strict: the text was valid JSON. textual: a number was written as a string.
     """
 
@@ -52,7 +53,7 @@ class TargetReader:
         """Read one object. Returns its target, or None when it was dropped, with the reason in the notes."""
         self.seen += 1
         if len(self.targets) >= self._dialect.max_targets:
-            self._note(f"left out, only the first {self._dialect.max_targets} are kept")
+            self._note(f"left out, the most is {self._dialect.max_targets}")
             return None
         fields = read_fields(text)
         if not fields.strict:
@@ -64,12 +65,10 @@ class TargetReader:
         if box is None:
             return None
         points = self._points(fields, box)
+        change = (self._frame_wh, self._image_wh, self._dialect.scale)
         target = Target(
-            _fit(scale_box(box, self._frame_wh, self._image_wh, self._dialect.scale), self._image_wh),
-            tuple(
-                clip_point(scale_point(p, self._frame_wh, self._image_wh, self._dialect.scale), self._image_wh)
-                for p in points
-            ),
+            _fit(scale_box(box, *change), self._image_wh),
+            tuple(clip_point(scale_point(point, *change), self._image_wh) for point in points),
         )
         self.targets.append(target)
         return target
@@ -85,25 +84,25 @@ class TargetReader:
 
     def _box(self, fields: Fields) -> Box | None:
         """The object's box in frame pixels, in order and inside the frame; None when there is none to use."""
-        if not fields.boxes or len(fields.boxes[0]) != 4:
-            return self._note("dropped, it has no bbox of four numbers")
-        if not all(map(_finite, fields.boxes[0])):
-            return self._note("dropped, its bbox is not four finite numbers")
+        if not fields.boxes or len(fields.boxes[0]) != 4 or not all(map(_finite, fields.boxes[0])):
+            self._note("dropped, its bbox is not four finite numbers")
+            return None
         x1, y1, x2, y2 = fields.boxes[0]
         if x1 > x2 or y1 > y2:
             self._note("box corners were swapped, put in order")
             x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
         if x1 == x2 or y1 == y2:
-            return self._note("dropped, its box has no area")
+            self._note("dropped, its box has no area")
+            return None
         clipped = clip_box((x1, y1, x2, y2), self._frame_wh)
         if clipped is None:
-            return self._note("dropped, its box lies outside the picture")
-        if clipped != (x1, y1, x2, y2):
+            self._note("dropped, its box lies outside the picture")
+        elif clipped != (x1, y1, x2, y2):
             self._note("box reached outside the picture, clipped")
         return clipped
 
     def _points(self, fields: Fields, box: Box) -> list[Point]:
-        """The object's usable points in frame pixels, clipped to the frame, at most as many as the dialect has."""
+        """The object's usable points in frame pixels, clipped to the frame, as many as the dialect has."""
         expected = self._dialect.points_per_target
         points = []
         for pair in fields.points:
@@ -126,13 +125,13 @@ class TargetReader:
 
 
 def read_fields(text: str) -> Fields:
-    """The boxes and points of one object's text: as JSON when it is, else by looking for keys and their lists."""
+    """The boxes and points of one object's text: as JSON if it is that, else by its keys and lists."""
     try:
         items = json.loads(text)
         strict = isinstance(items, dict)
     except (ValueError, RecursionError):  # int() of thousands of digits is a ValueError too
         strict = False
-    pairs = list(items.items()) if strict else [(key, body.split(",")) for key, body in _FIELD.findall(text)]
+    pairs = list(items.items()) if strict else [(key, body.rstrip(", \n").split(",")) for key, body in _FIELD.findall(text)]
     boxes, points, textual = [], [], False
     for key, value in pairs:
         wanted = boxes if "bbox" in key.lower() else points if "point" in key.lower() else None
@@ -140,7 +139,7 @@ def read_fields(text: str) -> Fields:
             continue
         flat = _flatten(value)
         numbers = [_number(v) for v in flat]
-        textual |= strict and any(isinstance(v, str) and n is not None for v, n in zip(flat, numbers))
+        textual |= strict and any(isinstance(v, str) for v in flat)
         if wanted is points and len(numbers) > 2 and len(numbers) % 2 == 0:  # [[x, y], [x, y]] under one key
             points.extend([numbers[i : i + 2] for i in range(0, len(numbers), 2)])
         else:
@@ -149,7 +148,9 @@ def read_fields(text: str) -> Fields:
 
 
 def _flatten(value: object) -> list:
-    """A list with the lists directly in it opened: [[1, 2], [3, 4]] is a box as well."""
+    """A list with the lists directly in it opened: [[1, 2], [3, 4]] is a box too, and so is "1, 2, 3, 4"."""
+    if isinstance(value, str):
+        value = value.strip(" []()").split(",")
     items = value if isinstance(value, list) else [value]
     return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
 
@@ -171,7 +172,7 @@ def _finite(value: float | None) -> bool:
 
 
 def _fit(box: Box, wh: tuple[int, int]) -> Box:
-    """A rounded box inside a picture, at least one pixel wide and high: in a tiny picture rounding takes its area."""
+    """A rounded box inside a picture, at least a pixel each way: rounding can take a tiny picture's area."""
     x1, x2 = _span(box[0], box[2], wh[0])
     y1, y2 = _span(box[1], box[3], wh[1])
     return x1, y1, x2, y2

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow itself begins to warn of a decompression bomb
 # Only formats that Pillow decodes itself: others start a program (EPS) or are no pictures for a model.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,7 +29,17 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 # What Pillow's decoders raise on damaged data; most is OSError, the rest comes from their parsing of headers.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
 
 
 class PictureError(ValueError):
@@ -39,7 +49,7 @@ class PictureError(ValueError):
 def load_picture(source: Image.Image | str | Path | np.ndarray) -> Image.Image:
     """A new RGB picture, rotated as its EXIF says, transparency over white, the first frame of an animation.
 
-    source: a Pillow picture (left as it is), a file, or an array: (H, W, 3) or (H, W, 4) uint8, or (H, W) uint8 grey.
+    source: a Pillow picture (left as it is), a file, or a uint8 array: (H, W, 3), (H, W, 4) or (H, W) grey.
     Raises PictureError for anything that is not a whole picture of 1 to MAX_PIXELS pixels.
     """
     if isinstance(source, Image.Image):
@@ -49,7 +59,7 @@ def load_picture(source: Image.Image | str | Path | np.ndarray) -> Image.Image:
     if isinstance(source, (str, Path)) and str(source):
         return _from_file(source)
     kind = "nothing" if source is None or source == "" else type(source).__name__
-    raise PictureError(f"a picture is a file name, a Pillow picture or an array, but this is {kind}; choose a picture")
+    raise PictureError(f"there is no picture, this is {kind}; give a file name, a Pillow picture or an array")
 
 
 def _from_file(source: str | Path) -> Image.Image:
@@ -88,7 +98,7 @@ def _open(file, name: str) -> Image.Image:
             f"{name}: not a picture that can be read, or a damaged one; save it as PNG or JPEG and try again"
         ) from error
     except _DAMAGE as error:
-        raise PictureError(f"{name}: the picture is damaged ({_printable(error)}); save or download it again") from error
+        raise PictureError(_damaged(name, error)) from error
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -97,15 +107,16 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         raise PictureError(f"{name}: it has no pixels ({width} x {height}); choose another picture")
     if width * height > MAX_PIXELS:
         raise PictureError(_too_large(name, f"{width} x {height} is "))
+    if image.mode == "F":
+        raise PictureError(f"{name}: its pixels are floating-point numbers; save it with 8 bits a channel")
     try:
+        rgb = _colors(image)  # before the orientation is asked for: decoding a TIFF turns it already
         turn = _UPRIGHT.get(_orientation(image))
-        rgb = _colors(image)
-        return rgb.transpose(turn) if turn is not None else rgb
-    except PictureError:
-        raise
+        return rgb if turn is None else rgb.transpose(turn)
+    except Image.DecompressionBombError as error:
+        raise PictureError(_too_large(name)) from error
     except _DAMAGE as error:
-        reason = _printable(error) or "it ends too early"
-        raise PictureError(f"{name}: the picture is damaged or cut short ({reason}); save or download it again") from error
+        raise PictureError(_damaged(name, error)) from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -118,17 +129,15 @@ def _orientation(image: Image.Image) -> int:
 
 def _colors(image: Image.Image) -> Image.Image:
     """A new RGB picture of the same size."""
-    if image.mode == "F":
-        raise PictureError("this picture holds floating-point numbers; save it with 8 bits a channel")
-    if image.mode.startswith("I"):  # 16 bits a pixel, in one of Pillow's four ways to hold them
+    if image.mode.startswith("I"):  # more than 8 bits a pixel, in one of Pillow's ways to hold them
         image.load()
-        deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray(np.clip(deep >> 8, 0, 255).astype(np.uint8)).convert("RGB")
+        deep = np.asarray(image).astype(np.int64)  # (H, W)
+        deep = deep >> 8 if deep.max() > 255 else deep
+        return Image.fromarray(np.clip(deep, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(paper, rgba).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -145,8 +154,13 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
+def _damaged(name: str, error: Exception) -> str:
+    reason = _printable(error) or "it ends too early"
+    return f"{name}: the picture is damaged or cut short ({reason}); save or download it again"
+
+
 def _too_large(name: str, size: str = "") -> str:
-    return f"{name}: {size}more than {MAX_PIXELS // 1_000_000} megapixels; make the picture smaller and try again"
+    return f"{name}: {size}more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller and try again"
 
 
 def _printable(text: object) -> str:

@@ -53,7 +53,7 @@ MINI = Preset(
     frame_px=168,
     dialect=MULTI,
     max_new_tokens=400,
-    about="Bundled and quick on any CPU, but it only knows its own small drawn world, not photographs at large.",
+    about="Bundled and quick on any CPU, but it only knows its own small drawn world, not photographs.",
 )
 
 SEG_ZERO_7B = Preset(
@@ -71,16 +71,17 @@ VISIONREASONER_7B = Preset(
     segmenter="sam2.1-large",
     frame_px=840,
     dialect=MULTI,
-    about="The paper's 7B successor: several objects or none per question, about 16 GB to download, wants a GPU.",
+    about="The 7B successor: several objects or none per question, about 16 GB to download; it wants a GPU.",
 )
 
 PRESETS = {preset.name: preset for preset in (MINI, SEG_ZERO_7B, VISIONREASONER_7B)}
 
 
 def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
-    """`base` with the reasoner of a folder, and with what that folder's segzero.json says of itself, if it has one.
+    """`base` with the reasoner of a folder, and with what the folder's segzero.json says, if it has one.
 
-    segzero.json: {"frame_px": 168, "dialect": "multi", "max_new_tokens": 400}, every key optional.
+    segzero.json: {"frame_px": 168, "dialect": "multi", "max_new_tokens": 400}, every key optional. The
+    segmenter and the name stay the base's.
     Raises PresetError when the file is there and cannot be used.
     """
     folder = Path(folder)

@@ -1,7 +1,9 @@
 """Finds the JSON objects that hold a bbox in text that arrives a character at a time.
 
     from segzero.scanner import ObjectScanner
-    for char in text: found = ObjectScanner.push(char)   # the object's text when its brace closes, else None
+    scanner = ObjectScanner()
+    for char in text:
+        found = scanner.push(char)      # the object's text when its brace closes, else None
 
 Models do not always write JSON, so this follows braces and quotes only, and never gets stuck on either.
 """

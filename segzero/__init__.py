@@ -1,0 +1,102 @@
+"""Seg-Zero: ask a question about a picture, read the reasoning, get the pixels.
+
+    import segzero
+    result = segzero.load("mini").run("scene.png", "What could keep me dry?")
+
+Importing this loads no model and not even torch; `load` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segzero.pipeline import Pipeline
+    from segzero.presets import Preset
+
+_HOME = {
+    "Target": "geometry",
+    "PictureError": "picture",
+    "ModelError": "hub",
+    "PRESETS": "presets",
+    "Preset": "presets",
+    "PresetError": "presets",
+    **dict.fromkeys(
+        ("Finished", "Located", "Pipeline", "QuestionError", "Result", "Segmented", "Thinking"), "pipeline"
+    ),
+}
+"""The public names and the modules they are taken from when first used."""
+
+__all__ = ["load", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'segzero' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"segzero.{_HOME[name]}"), name)
+
+
+def load(
+    preset: str | Preset = "mini",
+    *,
+    reasoner: object | None = None,
+    segmenter: object | None = None,
+    device: str | None = None,
+) -> Pipeline:
+    """Load the models of a preset and put them together.
+
+    preset: a Preset, or the name of one in PRESETS.
+    reasoner: in place of the preset's, one of
+        a folder, such as a checkpoint that training wrote; its segzero.json overrides frame and dialect,
+        a Hub id; one that a preset names brings that preset's frame and dialect,
+        "http://host:port/v1#model-name", for a model on an OpenAI-compatible server,
+        an object with a `stream` like Reasoner's.
+    segmenter: in place of the preset's, a name or path that Segmenter.load knows, or an object like it.
+    device: "cuda", "mps" or "cpu" for both; None takes the best there is.
+    Raises PresetError and ModelError, each in one line.
+    """
+    from segzero.pipeline import Pipeline
+
+    chosen = _preset(preset)
+    if reasoner is None or isinstance(reasoner, (str, Path)):
+        reasoner, chosen = _load_reasoner(chosen, reasoner, device)
+    if segmenter is None or isinstance(segmenter, (str, Path)):
+        from segzero.segmenter import Segmenter
+
+        chosen = replace(chosen, segmenter=str(segmenter or chosen.segmenter))
+        segmenter = Segmenter.load(segmenter or chosen.segmenter, device=device)
+    return Pipeline(reasoner, segmenter, chosen)
+
+
+def _preset(preset: str | Preset) -> Preset:
+    from segzero.presets import PRESETS, PresetError
+
+    if not isinstance(preset, str):
+        return preset
+    if preset not in PRESETS:
+        raise PresetError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def _load_reasoner(preset: Preset, name: str | Path | None, device: str | None) -> tuple[object, Preset]:
+    """The reasoner called `name`, or the preset's own, and the preset as that reasoner needs it."""
+    from segzero.hub import model_folder
+    from segzero.presets import PRESETS, preset_for_folder
+
+    if name is not None:
+        model = str(name).partition("#")[2] or str(name)  # behind an address stands what the server calls it
+        known = next((each for each in PRESETS.values() if each.reasoner == model), preset)
+        preset = replace(preset, reasoner=str(name), frame_px=known.frame_px, dialect=known.dialect)
+    if preset.reasoner.startswith(("http://", "https://")):
+        from segzero.remote import RemoteReasoner
+
+        return RemoteReasoner.from_address(preset.reasoner, max_new_tokens=preset.max_new_tokens), preset
+    folder = model_folder(preset.reasoner)
+    preset = replace(preset_for_folder(folder, preset), reasoner=preset.reasoner)
+
+    from segzero.reasoner import Reasoner  # brings torch: only now that there is something to load
+
+    return Reasoner.load(folder, device=device, max_new_tokens=preset.max_new_tokens), preset

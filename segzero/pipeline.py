@@ -1,0 +1,134 @@
+"""The two models put together: a picture and a question in, a stream of events and a result out.
+
+    pipeline = segzero.load("mini")
+    for event in pipeline.stream("scene.png", "What could keep me dry?"): ...
+    result = pipeline.run("scene.png", "What could keep me dry?")
+
+A pipeline keeps nothing of a question, so any number of people may ask at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from segzero.geometry import Box, Point, clip_box, clip_point
+from segzero.inquiry import STOPPED, Inquiry
+from segzero.picture import load_picture
+from segzero.presets import Preset
+from segzero.result import Event, Finished, Located, Result, Segmented, Thinking
+
+__all__ = [
+    "STOPPED",
+    "Event",
+    "Finished",
+    "Located",
+    "Pipeline",
+    "QuestionError",
+    "Result",
+    "Segmented",
+    "Thinking",
+    "check_question",
+]
+
+MAX_QUESTION_CHARS = 2000
+
+Picture = Image.Image | str | Path | np.ndarray
+
+
+class QuestionError(ValueError):
+    """A question that cannot be asked; one line that says why."""
+
+
+class Pipeline:
+    """A reasoner and a segmenter, and the preset that says how they talk.
+
+    reasoner: has `stream` as segzero.reasoner.Reasoner has it.
+    segmenter: has `embed` and `segment` as segzero.segmenter.Segmenter has them.
+    """
+
+    def __init__(self, reasoner, segmenter, preset: Preset) -> None:
+        self.reasoner, self.segmenter, self.preset = reasoner, segmenter, preset
+
+    def stream(
+        self, image: Picture, question: str, *, cancel: threading.Event | None = None
+    ) -> Iterator[Event]:
+        """Yield events as they happen; the last is Finished.
+
+        image: a picture, its path, or (H, W, 3) uint8. Raises PictureError and QuestionError at once; the
+        models' errors come up while the events are read. Closing the generator stops all work.
+        Setting `cancel` ends it early, with a result of what has a mask by then, its problem "stopped".
+        """
+        started = perf_counter()
+        question = check_question(question)
+        picture = load_picture(image)
+        inquiry = Inquiry(self.reasoner, self.segmenter, self.preset, picture, question, cancel, started)
+        return inquiry.events()
+
+    def run(self, image: Picture, question: str, *, cancel: threading.Event | None = None) -> Result:
+        """The result in the last event of `stream`, which see."""
+        *_, last = self.stream(image, question, cancel=cancel)
+        return last.result
+
+    def refine(
+        self,
+        result: Result,
+        index: int,
+        add: Sequence[Point] = (),
+        remove: Sequence[Point] = (),
+        box: Box | None = None,
+    ) -> Result:
+        """A new result with target `index` segmented again: the decoder only, on the cached embedding.
+
+        add, remove: further points (x, y) on the object, and beside it; they add up over calls.
+        box: xyxy, in place of the target's. All in pixels of the picture, clipped to it.
+        Raises ValueError when there is no such target, no picture any more, or no area in the box.
+        """
+        started = perf_counter()
+        if result.picture is None:
+            raise ValueError("This result came without its picture. Ask again to refine its masks.")
+        if not 0 <= index < len(result.targets):
+            raise ValueError(f"There is no target {index} among {len(result.targets)}, counted from 0.")
+        target = result.targets[index]
+        if box is not None:
+            target = replace(target, box_xyxy=_usable_box(box, result.image_wh))
+        clicks = list(result.clicks.get(index, ()))
+        clicks += [(clip_point(point, result.image_wh), True) for point in add]
+        clicks += [(clip_point(point, result.image_wh), False) for point in remove]
+        found = self.segmenter.segment(result.picture, [target], clicks=[clicks])
+        targets, masks, scores = list(result.targets), result.masks.copy(), result.scores.copy()
+        targets[index], masks[index], scores[index] = target, found.masks[0], found.scores[0]
+        return replace(
+            result,
+            targets=targets,
+            masks=masks,
+            scores=scores,
+            seconds={**result.seconds, "refine": perf_counter() - started},
+            clicks={**result.clicks, index: tuple(clicks)},
+        )
+
+
+def check_question(question: str) -> str:
+    """The question without white space around it. Raises QuestionError when it is empty or too long."""
+    if not isinstance(question, str) or not question.strip(" \t\r\n."):
+        raise QuestionError("The question is empty. Ask about something in the picture.")
+    question = question.strip().encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no text
+    if len(question) > MAX_QUESTION_CHARS:
+        limit = f"{MAX_QUESTION_CHARS:,}"
+        raise QuestionError(f"The question has {len(question):,} characters. Ask it in at most {limit}.")
+    return question
+
+
+def _usable_box(box: Box, image_wh: tuple[int, int]) -> Box:
+    """A box as somebody drew it, from whichever corner, clipped to the picture."""
+    x1, y1, x2, y2 = box
+    clipped = clip_box((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), image_wh)
+    if clipped is None:
+        raise ValueError(f"The box {box} has no area in a picture of {image_wh} pixels.")
+    return clipped

@@ -1,0 +1,194 @@
+"""A reasoner in this process: a vision-language model that thinks aloud about a picture, token by token.
+
+    reasoner = Reasoner.load("assets/mini/reasoner")
+    for delta in reasoner.stream(to_frame(picture, 168), MULTI.prompt("What keeps me dry?")): ...
+
+Greedy, as the published results are; a repetition penalty the weights were published with stays on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from tokenizers.decoders import DecodeStream
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+from transformers.utils import is_flash_attn_2_available
+
+from segzero.answer import STOP
+from segzero.hub import ModelError, model_folder, one_line
+from segzero.prompting import PromptEncoder
+from segzero.relay import relay
+
+__all__ = ["ModelError", "Reasoner"]
+
+LARGE_BYTES = 1 << 30
+"""From this size of weights on a GPU runs them in bf16; below, fp32 costs nothing and is exact."""
+
+_LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, AssertionError, SafetensorError)
+"""What loading raises for damaged or foreign files, a missing device, and too little memory."""
+
+_GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+
+
+class Reasoner:
+    """An image-text-to-text model of transformers and its processor.
+
+    Whatever touches the model runs on one thread of its own, question after question, whoever asks: readers
+    never mix, and what belongs to a thread (CUDA graphs) stays valid. The thread ends with the object.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, processor: ProcessorMixin, *, max_new_tokens: int = 1024
+    ) -> None:
+        self.model = model.eval()
+        self.max_new_tokens = max_new_tokens
+        self.encoder = PromptEncoder(processor)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread, self._starting = threading.Thread(), threading.Lock()
+        weakref.finalize(self, self._jobs.put, None)
+
+    @classmethod
+    def load(cls, model: str | Path, *, device: str | None = None, max_new_tokens: int = 1024) -> Reasoner:
+        """Load a folder or a Hub id. Raises ModelError, in one line, when that cannot be done.
+
+        device: "cuda", "mps" or "cpu"; None takes the best there is. fp32 on a CPU, else see LARGE_BYTES.
+        """
+        folder = model_folder(model)
+        device = device or best_device()
+        options = _precision(folder, device)
+        try:
+            processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+            weights, report = AutoModelForImageTextToText.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, **options
+            )
+            if missing := sorted(report["missing_keys"]):
+                raise ValueError(f"its weights lack {len(missing)} tensors, {missing[0]} for one")
+            return cls(weights.to(device), processor, max_new_tokens=max_new_tokens)
+        except _LOADING as error:
+            advice = "Name a folder or a Hub id of an image-text-to-text model of transformers, complete"
+            raise ModelError(f"{model} cannot be loaded: {one_line(error)}. {advice}.") from error
+
+    def stream(
+        self, image: Image.Image, prompt: str, *, cancel: threading.Event | None = None
+    ) -> Iterator[str]:
+        """Yield what the model writes as it writes it, about a piece a token, up to and with `</answer>`.
+
+        image: the square frame, of the size the model was trained with. prompt: a dialect's prompt text.
+        Setting `cancel`, or closing the generator, stops the model within one token. Its errors surface here.
+        """
+
+        def work(emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+            self._generate([image], [prompt], lambda row, piece: emit(piece), stopped)
+
+        return relay(work, self._submit, cancel)
+
+    def generate(self, frames: Sequence[Image.Image], prompts: Sequence[str]) -> list[str]:
+        """Answer several questions in one batch, for evaluation: the texts that `stream` would yield."""
+        texts = [""] * len(prompts)
+
+        def work(emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+            def collect(row: int, piece: str) -> None:
+                texts[row] += piece
+
+            self._generate(frames, prompts, collect, stopped)
+
+        list(relay(work, self._submit))
+        return texts
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        """Queue a job for the thread; begin one for the first job, and again in a forked process."""
+        with self._starting:
+            if not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._jobs,), name="reasoner", daemon=True
+                )
+                self._thread.start()
+        self._jobs.put(job)
+
+    def _generate(
+        self,
+        frames: Sequence[Image.Image],
+        prompts: Sequence[str],
+        emit: Callable[[int, str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        inputs = self.encoder(frames, prompts).to(self.model.device)
+        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
+        self.model.generate(
+            **inputs,
+            **_GREEDY,
+            max_new_tokens=self.max_new_tokens,
+            stopping_criteria=StoppingCriteriaList([watch]),
+        )
+
+
+class _Watch(StoppingCriteria):
+    """Sees every token as soon as it is chosen: hands on its text, and says which rows of the batch are done.
+
+    A streamer and stop_strings would do the same, but the one waits for white space, and the other spends
+    seconds on a table of the vocabulary for each question.
+    """
+
+    def __init__(
+        self, tokenizer, rows: int, emit: Callable[[int, str], None], stopped: Callable[[], bool]
+    ) -> None:
+        self._tokenizer, self._emit, self._stopped = tokenizer, emit, stopped
+        self._decoders = [DecodeStream(skip_special_tokens=True) for _ in range(rows)]
+        self._ends = [""] * rows  # the last characters of each row, where a STOP may have begun
+        self._done = [False] * rows
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
+        """input_ids: (B, L), the newest token last. Returns (B,) bool, true where generation is over."""
+        for row, token in enumerate(input_ids[:, -1].tolist()):
+            if not self._done[row]:
+                self._take(row, self._decoders[row].step(self._tokenizer, token) or "")
+        return torch.tensor([self._stopped() or done for done in self._done], device=input_ids.device)
+
+    def _take(self, row: int, piece: str) -> None:
+        seen = self._ends[row] + piece
+        stop = seen.find(STOP)
+        if stop >= 0:  # one token may reach beyond the tag
+            piece = piece[: stop + len(STOP) - len(self._ends[row])]
+            self._done[row] = True
+        self._ends[row] = seen[-(len(STOP) - 1) :]
+        if piece:
+            self._emit(row, piece)
+
+
+def best_device() -> str:
+    """ "cuda" where there is one, else Apple's "mps", else "cpu"."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _precision(folder: Path, device: str) -> dict:
+    """How to load a model's weights: their dtype, and the attention to use."""
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    large = size >= LARGE_BYTES and not device.startswith("cpu")
+    flash = large and device.startswith("cuda") and is_flash_attn_2_available()
+    return {
+        "dtype": torch.bfloat16 if large else torch.float32,
+        "attn_implementation": "flash_attention_2" if flash else "sdpa",
+    }
+
+
+def _serve(jobs: queue.SimpleQueue) -> None:
+    """The inference thread. It knows only the queue, so a reasoner that nobody uses frees its weights."""
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # do not hold a picture and its reader while waiting for the next

@@ -42,9 +42,7 @@ class Answer:
     problem: str
 
 
-def parse_answer(
-    text: str, dialect: Dialect, frame_wh: tuple[int, int], image_wh: tuple[int, int]
-) -> Answer:
+def parse_answer(text: str, dialect: Dialect, frame_wh: tuple[int, int], image_wh: tuple[int, int]) -> Answer:
     """Read everything a reasoner wrote. The same as feeding it to an AnswerStream piece by piece."""
     stream = AnswerStream(dialect, frame_wh, image_wh)
     stream.feed(text)

@@ -51,7 +51,9 @@ def multiply(value: float, factor: float) -> float:
 
 
 def scale_point(
-    point_xy: Point, from_wh: tuple[int, int], to_wh: tuple[int, int],
+    point_xy: Point,
+    from_wh: tuple[int, int],
+    to_wh: tuple[int, int],
     scale: Callable[[float, float], float] = multiply,
 ) -> Point:
     """A point of a picture of size `from_wh`, in a picture of size `to_wh`; not clipped."""
@@ -59,7 +61,9 @@ def scale_point(
 
 
 def scale_box(
-    box_xyxy: Box, from_wh: tuple[int, int], to_wh: tuple[int, int],
+    box_xyxy: Box,
+    from_wh: tuple[int, int],
+    to_wh: tuple[int, int],
     scale: Callable[[float, float], float] = multiply,
 ) -> Box:
     """A box of a picture of size `from_wh`, in a picture of size `to_wh`; not clipped."""

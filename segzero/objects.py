@@ -131,7 +131,7 @@ def read_fields(text: str) -> Fields:
         strict = isinstance(items, dict)
     except (ValueError, RecursionError):  # int() of thousands of digits is a ValueError too
         strict = False
-    pairs = list(items.items()) if strict else [(key, body.rstrip(", \n").split(",")) for key, body in _FIELD.findall(text)]
+    pairs = items.items() if strict else _FIELD.findall(text)
     boxes, points, textual = [], [], False
     for key, value in pairs:
         wanted = boxes if "bbox" in key.lower() else points if "point" in key.lower() else None
@@ -150,7 +150,7 @@ def read_fields(text: str) -> Fields:
 def _flatten(value: object) -> list:
     """A list with the lists directly in it opened: [[1, 2], [3, 4]] is a box too, and so is "1, 2, 3, 4"."""
     if isinstance(value, str):
-        value = value.strip(" []()").split(",")
+        value = value.strip(" []()").rstrip(", \n").split(",")
     items = value if isinstance(value, list) else [value]
     return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
 

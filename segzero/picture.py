@@ -102,17 +102,15 @@ def _open(file, name: str) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    width, height = image.size
-    if width * height == 0:
-        raise PictureError(f"{name}: it has no pixels ({width} x {height}); choose another picture")
-    if width * height > MAX_PIXELS:
-        raise PictureError(_too_large(name, f"{width} x {height} is "))
+    _check_size(image.size, name)
     if image.mode == "F":
         raise PictureError(f"{name}: its pixels are floating-point numbers; save it with 8 bits a channel")
     try:
         rgb = _colors(image)  # before the orientation is asked for: decoding a TIFF turns it already
         turn = _UPRIGHT.get(_orientation(image))
-        return rgb if turn is None else rgb.transpose(turn)
+        rgb = rgb if turn is None else rgb.transpose(turn)
+        rgb.info = {}  # its EXIF no longer holds: a picture loaded twice must not turn twice
+        return rgb
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(name)) from error
     except _DAMAGE as error:
@@ -134,7 +132,7 @@ def _colors(image: Image.Image) -> Image.Image:
         deep = np.asarray(image).astype(np.int64)  # (H, W)
         deep = deep >> 8 if deep.max() > 255 else deep
         return Image.fromarray(np.clip(deep, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+    if image.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.copy() if image.mode == "RGB" else image.convert("RGB")
@@ -151,7 +149,16 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (3, 4)):
         raise PictureError(f"an array of shape {shape} is not a picture; give (height, width, 3)")
+    _check_size((array.shape[1], array.shape[0]), "the array")
     return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _check_size(wh: tuple[int, int], name: str) -> None:
+    width, height = wh
+    if width * height == 0:
+        raise PictureError(f"{name}: it has no pixels ({width} x {height}); choose another picture")
+    if width * height > MAX_PIXELS:
+        raise PictureError(_too_large(name, f"{width} x {height} is "))
 
 
 def _damaged(name: str, error: Exception) -> str:

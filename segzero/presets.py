@@ -1,7 +1,7 @@
 """Which models answer, in which frame and dialect: frozen values, and what a model folder says of itself.
 
-    from segzero.presets import PRESETS, preset_for_folder
-    preset_for_folder("runs/my-checkpoint", base=PRESETS["mini"])
+from segzero.presets import PRESETS, preset_for_folder
+preset_for_folder("runs/my-checkpoint", base=PRESETS["mini"])
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Training and evaluation of reasoning segmentation; nothing in `segzero/` imports this package."""

@@ -1,0 +1,99 @@
+"""A pipeline without models, for the page, the command line and what draws or writes results.
+
+It finds one half of the picture for "left" and "right" in the question, and tells of it in the real events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Event
+
+import numpy as np
+from PIL import Image
+
+from segzero.geometry import Target
+from segzero.picture import load_picture
+from segzero.presets import MINI
+from segzero.result import Finished, Located, Result, Segmented, Thinking
+
+THOUGHT = "The question asks for a side of the picture. I look along its width and compare the halves."
+
+
+def half(image_wh: tuple[int, int], side: str) -> tuple[Target, np.ndarray]:
+    """The left or right half of a picture: a target with a point in its middle, and the mask (H, W)."""
+    width, height = image_wh
+    middle = max(1, width // 2)
+    x1, x2 = (0, middle) if side == "left" else (width - middle, width)
+    mask = np.zeros((height, width), bool)
+    mask[:, x1:x2] = True
+    return Target((x1, 0, x2, height), (((x1 + x2) // 2, height // 2),)), mask
+
+
+def result_of(image_wh: tuple[int, int], *sides: str, question: str = "Which side?", raw: str = "") -> Result:
+    """The result that names these halves of a picture; none of them: nothing matches."""
+    found = [half(image_wh, side) for side in sides]
+    width, height = image_wh
+    return Result(
+        image_wh=image_wh,
+        question=question,
+        preset="mini",
+        status="ok" if found else "no_target",
+        problem="",
+        thinking=THOUGHT,
+        raw=raw or f"<think>{THOUGHT}</think><answer>[]</answer>",
+        targets=[target for target, _ in found],
+        masks=np.array([mask for _, mask in found], bool).reshape(-1, height, width),
+        scores=np.linspace(0.9, 0.8, len(found), dtype=np.float32),
+        seconds={"total": 0.5},
+        tokens=64,
+    )
+
+
+class FakePipeline:
+    """Answers as the words of the question say: left, right, both sides, "unreadable", "crash", else nothing.
+
+    pause: seconds between two words of the thought. stopped: how many streams were left before their end.
+    """
+
+    preset = MINI
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self._pause = pause
+        self.stopped = 0
+
+    def stream(self, image: Image.Image, question: str, *, cancel: Event | None = None) -> Iterator[object]:
+        finished = False
+        try:
+            yield from self._events(load_picture(image), question, cancel or Event())
+            finished = True
+        finally:
+            self.stopped += not finished
+
+    def run(self, image: Image.Image, question: str) -> Result:
+        *_, last = self.stream(image, question)
+        return last.result
+
+    def _events(self, image: Image.Image, question: str, cancel: Event) -> Iterator[object]:
+        words = THOUGHT.split(" ")
+        for count in range(1, len(words) + 1):
+            time.sleep(self._pause)
+            if cancel.is_set():
+                return
+            yield Thinking(" ".join(words[:count]))
+        if "crash" in question:
+            raise RuntimeError("the fake model fell over")
+        sides = [side for side in ("left", "right") if side in question]
+        result = result_of(image.size, *sides, question=question)
+        for index, target in enumerate(result.targets):
+            yield Located(index, target)
+            time.sleep(self._pause)
+            yield Segmented(index, target, result.masks[index], float(result.scores[index]))
+        yield Finished(unreadable(result) if "unreadable" in question else result)
+
+
+def unreadable(result: Result) -> Result:
+    """The same picture and question, answered with words that are no answer."""
+    blank = result_of(result.image_wh, question=result.question, raw="<think>I am not sure</think> It is 42.")
+    values = {**vars(blank), "status": "unreadable", "problem": "The answer holds no object."}
+    return Result(**values)

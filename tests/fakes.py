@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -89,11 +90,11 @@ class FakePipeline:
             yield Located(index, target)
             time.sleep(self._pause)
             yield Segmented(index, target, result.masks[index], float(result.scores[index]))
-        yield Finished(unreadable(result) if "unreadable" in question else result)
+        result = unreadable(result) if "unreadable" in question else result
+        yield Finished(replace(result, picture=image))
 
 
 def unreadable(result: Result) -> Result:
     """The same picture and question, answered with words that are no answer."""
     blank = result_of(result.image_wh, question=result.question, raw="<think>I am not sure</think> It is 42.")
-    values = {**vars(blank), "status": "unreadable", "problem": "The answer holds no object."}
-    return Result(**values)
+    return replace(blank, status="unreadable", problem="The answer holds no object.")

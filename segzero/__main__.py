@@ -1,0 +1,33 @@
+"""The command line: python -m segzero COMMAND.
+
+python -m segzero ask photo.jpg "What could keep me dry?" --overlay out.png
+python -m segzero ask a.jpg b.jpg "Which animal is asleep?" --json answers/
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from segzero import ask
+
+STOPPED = 130  # what shells report of a program that Ctrl-C ended
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0 all went well, 1 something failed, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m segzero", description="Reasoning segmentation.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    ask.add_to(commands)
+    args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal without the letters of an answer shows "?" for them
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

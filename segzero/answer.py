@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from segzero.dialect import DIALECTS, MULTI, SINGLE, Dialect
 from segzero.geometry import Target
@@ -36,7 +37,7 @@ class Answer:
         unreadable, as one line of sentences.
     """
 
-    status: str
+    status: Literal["ok", "no_target", "unreadable"]
     thinking: str
     targets: tuple[Target, ...]
     problem: str

@@ -28,9 +28,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's decoders raise on damaged data; most is OSError, the rest comes from their parsing of headers.
+# What Pillow's decoders raise on damaged data: mostly OSError, for AVIF RuntimeError, the rest from headers.
 _DAMAGE = (
     OSError,
+    RuntimeError,
+    MemoryError,
     SyntaxError,
     ValueError,
     EOFError,
@@ -162,7 +164,7 @@ def _check_size(wh: tuple[int, int], name: str) -> None:
 
 
 def _damaged(name: str, error: Exception) -> str:
-    reason = _printable(error) or "it ends too early"
+    reason = _printable(error) or type(error).__name__
     return f"{name}: the picture is damaged or cut short ({reason}); save or download it again"
 
 

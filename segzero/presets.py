@@ -62,7 +62,7 @@ SEG_ZERO_7B = Preset(
     segmenter="sam2.1-large",
     frame_px=840,
     dialect=SINGLE,
-    about="The paper's 7B model: one object per question, about 16 GB to download, and it wants a GPU.",
+    about="The paper's 7B model: one object per question; some 16 GB in bf16, so it wants a GPU.",
 )
 
 VISIONREASONER_7B = Preset(
@@ -71,7 +71,7 @@ VISIONREASONER_7B = Preset(
     segmenter="sam2.1-large",
     frame_px=840,
     dialect=MULTI,
-    about="The 7B successor: several objects or none per question, about 16 GB to download; it wants a GPU.",
+    about="The 7B successor: several objects or none per question; some 16 GB in bf16, so it wants a GPU.",
 )
 
 PRESETS = {preset.name: preset for preset in (MINI, SEG_ZERO_7B, VISIONREASONER_7B)}

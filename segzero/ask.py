@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 OUTPUTS = {"overlay": (".png", ".jpg", ".jpeg", ".webp"), "mask": (".png",), "json": (".json",)}
-"""What can be written, and the file endings each may have; in a folder it gets the first."""
+"""What can be written, and the file endings each may have."""
 
 KNOWN_ERRORS = (PictureError, ModelError, PresetError, OSError)
 """Said in one line. Anything else is a fault of the program and shows where it happened."""
@@ -104,23 +104,28 @@ def check_question_comes_last(question: str) -> None:
 
 
 def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool) -> list[dict[str, Path]]:
-    """For each picture, where each kind of output goes. Raises UsageError for an ending that does not fit."""
-    if not several:
-        return [{kind: output_file(path, kind, pictures[0].stem) for kind, path in wanted.items()}]
-    for path in wanted.values():
-        if path.suffix and not path.is_dir():
-            raise UsageError(
-                f"With several pictures {path} would be overwritten each time: name a folder instead."
-            )
-    return [
-        {kind: folder / f"{name}{OUTPUTS[kind][0]}" for kind, folder in wanted.items()}
+    """For each picture, where each kind of output goes.
+
+    Raises UsageError for an ending that does not fit, and where one file would be written over another.
+    """
+    if several and any(path.suffix and not path.is_dir() for path in wanted.values()):
+        raise UsageError("With several pictures --overlay, --mask and --json name folders.")
+    planned = [
+        {kind: output_file(path, kind, name, in_folder=several) for kind, path in wanted.items()}
         for name in distinct(picture.stem for picture in pictures)
     ]
+    taken = {picture.resolve() for picture in pictures}
+    for path in (path for files in planned for path in files.values()):
+        if path.resolve() in taken:
+            raise UsageError(f"{path} would be written over: name another file for it.")
+        taken.add(path.resolve())
+    return planned
 
 
-def output_file(path: Path, kind: str, stem: str) -> Path:
-    if path.is_dir():
-        return path / f"{stem}{OUTPUTS[kind][0]}"
+def output_file(path: Path, kind: str, name: str, *, in_folder: bool) -> Path:
+    """The file that was named, or in a folder that was named one called after the picture."""
+    if in_folder or path.is_dir():
+        return path / (f"{name}.json" if kind == "json" else f"{name}-{kind}.png")
     if path.suffix.lower() not in OUTPUTS[kind]:
         raise UsageError(f"--{kind} writes {' or '.join(OUTPUTS[kind])}, not {path.name}.")
     return path

@@ -63,8 +63,9 @@ def test_a_folder_with_one_bad_file(capsys: pytest.CaptureFixture):
     assert lines[0] == "a.jpg: 1 object · 0.5 s · 64 tokens" == lines[1].replace("png", "jpg")
     assert lines[2].startswith("broken.png: failed: broken.png: not a picture")
     assert "1 of 3 pictures failed." in said.err
-    assert sorted(path.name for path in Path("masks").iterdir()) == ["a-2.png", "a.png"]
-    assert Image.open("masks/a.png").size == (20, 40) and Image.open("masks/a-2.png").size == (40, 20)
+    assert sorted(path.name for path in Path("masks").iterdir()) == ["a-2-mask.png", "a-mask.png"]
+    assert Image.open("masks/a-mask.png").size == (20, 40)
+    assert Image.open("masks/a-2-mask.png").size == (40, 20)
     assert sorted(path.name for path in Path("out").iterdir()) == ["a-2.json", "a.json"]
 
 
@@ -89,7 +90,9 @@ def test_an_unreadable_answer_is_shown_and_counts_as_failed(capsys: pytest.Captu
         (["one.png", "q" * 2001], "2,000"),
         (["one.png", "left?", "--mask", "m.jpg"], "--mask writes .png"),
         (["one.png", "left?", "--overlay", "o.txt"], ".jpeg or .webp"),
-        (["pictures", "left?", "--mask", "m.png"], "name a folder"),
+        (["pictures", "left?", "--mask", "m.png"], "name folders"),
+        (["one.png", "left?", "--overlay", "./one.png"], "one.png would be written over"),
+        (["one.png", "left?", "--overlay", "o.png", "--mask", "o.png"], "o.png would be written over"),
         (["empty", "left?"], "no picture in the folder empty"),
     ],
 )

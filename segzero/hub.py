@@ -24,6 +24,10 @@ def model_folder(model: str | Path) -> Path:
 
     model: a folder with a config.json, or a Hub id such as "Ricky06662/Seg-Zero-7B"; a folder wins.
     """
+    if not str(model):
+        raise ModelError(
+            "No model was named. Name a folder that has a config.json, or OWNER/NAME as on the Hub."
+        )
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -59,6 +63,6 @@ def _fetch(model: str) -> Path:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message as a part of one sentence: its first line, at most 200 characters, no full stop."""
-    lines = str(error).strip().splitlines()
-    return (lines[0][:200] if lines else type(error).__name__).rstrip(". ")
+    """An error's message as a part of a sentence: its first line, at most 200 characters, no full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…").rstrip(".! ")

@@ -8,10 +8,13 @@ Greedy, as the published results are; a repetition penalty the weights were publ
 
 from __future__ import annotations
 
+import os
 import queue
+import shutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -30,6 +33,7 @@ from transformers.utils import is_flash_attn_2_available
 
 from segzero.answer import STOP
 from segzero.hub import ModelError, model_folder, one_line
+from segzero.prefix import PrefixCache, can_reuse
 from segzero.prompting import PromptEncoder
 from segzero.relay import relay
 
@@ -38,8 +42,8 @@ __all__ = ["ModelError", "Reasoner"]
 LARGE_BYTES = 1 << 30
 """From this size of weights on a GPU runs them in bf16; below, fp32 costs nothing and is exact."""
 
-_LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, AssertionError, SafetensorError)
-"""What loading raises for damaged or foreign files, a missing device, and too little memory."""
+_LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
+"""What loading raises for damaged or foreign files, and for too little memory."""
 
 _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
@@ -52,11 +56,17 @@ class Reasoner:
     """
 
     def __init__(
-        self, model: PreTrainedModel, processor: ProcessorMixin, *, max_new_tokens: int = 1024
+        self,
+        model: PreTrainedModel,
+        processor: ProcessorMixin,
+        *,
+        max_new_tokens: int = 1024,
+        static: bool = False,
     ) -> None:
         self.model = model.eval()
         self.max_new_tokens = max_new_tokens
         self.encoder = PromptEncoder(processor)
+        self._prefix = PrefixCache(model, self.encoder, static=static) if can_reuse(model) else None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread, self._starting = threading.Thread(), threading.Lock()
         weakref.finalize(self, self._jobs.put, None)
@@ -66,18 +76,34 @@ class Reasoner:
         """Load a folder or a Hub id. Raises ModelError, in one line, when that cannot be done.
 
         device: "cuda", "mps" or "cpu"; None takes the best there is. fp32 on a CPU, else see LARGE_BYTES.
+
+        On CUDA a large model decodes with a static cache, for which transformers compiles it during the first
+        answer: a minute's wait, to decode faster from then on. TORCHDYNAMO_DISABLE=1 in the environment turns
+        that off. Compiling was not run where this was written, for want of a GPU; the static cache was, on CPU.
         """
         folder = model_folder(model)
-        device = device or best_device()
-        options = _precision(folder, device)
+        device = _usable(device or best_device())
+        large = _is_large(folder) and not device.startswith("cpu")
         try:
             processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
             weights, report = AutoModelForImageTextToText.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True, **options
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.bfloat16 if large else torch.float32,
+                attn_implementation="flash_attention_2" if large and is_flash_attn_2_available() else "sdpa",
             )
             if missing := sorted(report["missing_keys"]):
                 raise ValueError(f"its weights lack {len(missing)} tensors, {missing[0]} for one")
-            return cls(weights.to(device), processor, max_new_tokens=max_new_tokens)
+            if getattr(processor, "image_token_id", None) != getattr(weights.config, "image_token_id", None):
+                raise ValueError("its tokenizer is missing, or belongs to another model")
+            return cls(
+                weights.to(device),
+                processor,
+                max_new_tokens=max_new_tokens,
+                static=large and device.startswith("cuda") and _can_compile(),
+            )
         except _LOADING as error:
             advice = "Name a folder or a Hub id of an image-text-to-text model of transformers, complete"
             raise ModelError(f"{model} cannot be loaded: {one_line(error)}. {advice}.") from error
@@ -126,7 +152,10 @@ class Reasoner:
         emit: Callable[[int, str], None],
         stopped: Callable[[], bool],
     ) -> None:
-        inputs = self.encoder(frames, prompts).to(self.model.device)
+        if self._prefix is not None and len(prompts) == 1:
+            inputs = self._prefix(frames[0], prompts[0], self.max_new_tokens)
+        else:
+            inputs = self.encoder(frames, prompts).to(self.model.device)
         watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
         self.model.generate(
             **inputs,
@@ -176,15 +205,25 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _precision(folder: Path, device: str) -> dict:
-    """How to load a model's weights: their dtype, and the attention to use."""
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    large = size >= LARGE_BYTES and not device.startswith("cpu")
-    flash = large and device.startswith("cuda") and is_flash_attn_2_available()
-    return {
-        "dtype": torch.bfloat16 if large else torch.float32,
-        "attn_implementation": "flash_attention_2" if flash else "sdpa",
-    }
+def _usable(device: str) -> str:
+    """The device, after a try. Raises ModelError when this machine does not have it."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"Device {device} cannot be used: {one_line(error)}. Choose cpu, or none."
+        ) from error
+    return device
+
+
+def _is_large(folder: Path) -> bool:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors")) >= LARGE_BYTES
+
+
+def _can_compile() -> bool:
+    """Whether compiling has what it needs, and lasts: a ZeroGPU Space would do it anew for each question."""
+    compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+    return compiler and find_spec("triton") is not None and not os.environ.get("SPACES_ZERO_GPU")
 
 
 def _serve(jobs: queue.SimpleQueue) -> None:

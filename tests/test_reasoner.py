@@ -127,6 +127,35 @@ def test_streaming_says_what_generate_says(reasoner: Reasoner):
     assert len(texts) == 6, "the tiny model must not say the same whatever it sees"
 
 
+@pytest.mark.parametrize("static", [False, True])
+def test_further_questions_about_a_picture_say_what_first_ones_say(folder: Path, static: bool):
+    """With the picture's keys and values kept, and other pictures of other sizes asked about in between."""
+    fresh = Reasoner.load(folder, device="cpu", max_new_tokens=24)
+    model, processor = fresh.model, fresh.encoder.processor
+    shared = Reasoner(model, processor, max_new_tokens=24, static=static)
+    seen = []
+    model.model.visual.register_forward_hook(lambda *args: seen.append(1))
+    frames = [frame(0), frame(1), frame(2, side=84), frame(0)]
+    for question in QUESTIONS[:2]:
+        for image in frames:
+            ids = plain_ids(fresh, image, MULTI.prompt(question))
+            expected = processor.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd")
+            before = len(seen)
+            assert "".join(shared.stream(image, MULTI.prompt(question))) == expected
+            first_time = question == QUESTIONS[0] and image is not frames[-1]
+            assert len(seen) - before == first_time, "the picture is to be read once"
+
+
+def test_only_the_last_few_pictures_are_kept(folder: Path, monkeypatch):
+    monkeypatch.setattr("segzero.prefix.PICTURES", 2)
+    reasoner = Reasoner.load(folder, device="cpu", max_new_tokens=2)
+    seen = []
+    reasoner.model.model.visual.register_forward_hook(lambda *args: seen.append(1))
+    for number, reads in ((0, 1), (1, 2), (0, 2), (2, 3), (0, 3), (1, 4)):
+        list(reasoner.stream(frame(number), "What?"))
+        assert len(seen) == reads
+
+
 def test_a_batch_says_what_streaming_says(reasoner: Reasoner):
     frames, prompts = [frame(0), frame(1), frame(0)], [MULTI.prompt(question) for question in QUESTIONS]
     one_by_one = ["".join(reasoner.stream(*pair)) for pair in zip(frames, prompts, strict=True)]
@@ -258,7 +287,7 @@ def one_line(error: pytest.ExceptionInfo) -> str:
         ("no-such-folder", "no folder"),
         ("/no/such/folder", "no folder"),
         ("a/b/c", "no folder"),
-        ("", "config.json"),
+        ("", "named"),
     ],
 )
 def test_a_model_that_is_not_there(model: str, words: str):
@@ -330,7 +359,7 @@ def test_a_damaged_folder_gives_one_line(folder: Path, tmp_path: Path, how: str)
 def test_a_device_that_is_not_there_gives_one_line(folder: Path):
     with pytest.raises(ModelError) as caught:
         Reasoner.load(folder, device="cuda")
-    assert "CUDA" in one_line(caught)
+    assert "Device cuda cannot be used" in one_line(caught)
 
 
 def test_it_is_greedy_in_fp32_on_the_cpu(reasoner: Reasoner):

@@ -59,6 +59,7 @@ class _Look:
     cast: int  # depth of the cast shadow, 0..255
     contact: int
     light: np.ndarray  # (3,) gain of R, G, B
+    crowded: bool  # objects may hide parts of each other
 
 
 class Composer:
@@ -116,6 +117,7 @@ class Composer:
             cast=strong if kind < 0.4 and ground < 0.6 else 0,
             contact=strong + 60 if kind < 0.7 and ground < 0.75 else 0,
             light=rng.uniform(0.9, 1.08, 3).astype(np.float32) if self._rich else np.ones(3, np.float32),
+            crowded=bool(rng.random() < 0.25),
         )
 
     def _cast(self, rng: np.random.Generator, count: int) -> list[Sprite]:
@@ -167,17 +169,19 @@ class Composer:
         hue = int(rng.integers(15, 165)) if sprite.concept in RECOLOURED and rng.random() < 0.4 else 0
         contrast, brightness = (rng.uniform(0.85, 1.15), rng.normal(0, 10)) if self._rich else (1.0, 0.0)
         height, width = easel.rgb.shape[:2]
-        for _ in range(4):
+        for round_number in range(4):
             patch = paint.warp(sprite.levels, size, turn, flip, squeeze)
             solid = paint.solid_part(patch)
             tall, wide = solid.shape
+            overlap = 0.03 if round_number < 2 and not look.crowded else 1.0
             overhang = 0.2 if self._rich and rng.random() < 0.12 else 0.0
-            for number, (across, down) in enumerate(rng.random((TRIES, 2)).tolist()):
+            for across, down in rng.random((TRIES, 2)).tolist():
                 x = round(-overhang * wide + across * (width - wide + 2 * overhang * wide))
                 y = round(-overhang * tall + down * (height - tall + 2 * overhang * tall))
                 if low is not None:
-                    y = min(round(low) - tall, height - tall) if low > tall or number % 2 else y
-                if easel.fits(solid, x, y, VISIBLE, 0.05 if number < TRIES // 2 else 1.0):
+                    y = round(low + 0.3 * (down - 0.5) * (height - look.ground)) - tall
+                    y = min(max(0, y), height - tall)
+                if easel.fits(solid, x, y, VISIBLE, overlap):
                     gains = look.light * easel.glow(patch.shape[:2], x, y)
                     patch = paint.tint(paint.shift_hue(patch, hue) if hue else patch, contrast, brightness, gains)
                     if look.cast and low is not None:
@@ -186,7 +190,7 @@ class Composer:
                         paint.contact_shadow(easel.rgb, patch[..., 3], x, y, look.contact)
                     easel.paint(patch, solid, x, y)
                     return color_name(paint.shift_hue(sprite.levels[-1], hue)) if hue else sprite.color
-            size *= 0.75
+            size *= 0.8
         return None
 
 

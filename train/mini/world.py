@@ -22,19 +22,22 @@ from PIL import Image
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PAD_PX = 2  # transparent rim, so that a warped edge fades out instead of being cut
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
+UNSURE = len(COLORS)
 # concepts that come in any colour: the composer may turn their hue
-RECOLOURED = frozenset(
-    "t-shirt,dress,car,truck,bus,balloon,umbrella,chair,sofa,backpack,handbag,suitcase,book,gift,cap,helmet,boot,"
-    "sock,gloves,trousers,bicycle,motorcycle,guitar,candle,tent,coffee cup,teapot,high heels,skateboard,sailboat,"
-    "house,pencil,comb,bed,bathtub,door,mobile phone,watch,toothbrush,bucket,scarf,hat,kite,mailbox,train,rocket,"
-    "airplane,helicopter,butterfly,parrot,fish,trash can,thread,yarn,envelope,lipstick,ribbon,scooter,van,taxi,jeans,"
-    "coat,kimono,shoe,sneaker,sandal,necktie,drum,crayon,paintbrush,flashlight,scissors,screwdriver,key".split(",")
+_ANY_COLOUR = (
+    "airplane, backpack, balloon, bathtub, bed, bicycle, book, boot, bucket, bus, butterfly, candle, cap, "
+    "car, chair, coffee cup, comb, crayon, door, dress, drum, envelope, fish, flashlight, gift, gloves, "
+    "guitar, handbag, helicopter, helmet, high heels, house, key, kite, lipstick, mailbox, mobile phone, "
+    "motorcycle, necktie, paintbrush, parrot, pencil, rocket, sailboat, scarf, scissors, screwdriver, "
+    "skateboard, sock, sofa, suitcase, t-shirt, taxi, teapot, tent, toothbrush, train, trash can, trousers, "
+    "truck, umbrella, van, watch"
 )
+RECOLOURED = frozenset(_ANY_COLOUR.split(", "))
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """One cut-out. levels: (h, w, 4) uint8 straight-alpha RGBA, full, half and quarter size, each with a thin rim."""
+    """One cut-out. levels: (h, w, 4) uint8 straight-alpha RGBA in full, half and quarter size, with a thin rim."""
 
     id: str
     concept: str
@@ -92,7 +95,7 @@ class World:
                     backdrops.append(Backdrop(entry["id"], entry["kind"], entry["split"], rgb))
         missing = sorted(set(concepts or ()) - set(sprites))
         if missing:
-            raise ValueError(f"no sprite for {', '.join(missing)} in {', '.join(str(pack) for pack in packs)}")
+            raise ValueError(f"no sprite for {', '.join(missing)} in {folder}")
         ordered = {name: tuple(sorted(own, key=lambda s: s.id)) for name, own in sorted(sprites.items())}
         return cls(ordered, tuple(backdrops))
 
@@ -117,21 +120,26 @@ def _sprite(entry: dict, rgba: np.ndarray) -> Sprite:
 
 
 def _color_table() -> np.ndarray:
-    """(32768,) uint8: index into COLORS of each 5-bit RGB colour."""
+    """(32768,) uint8: index into COLORS of each 5-bit RGB colour, or UNSURE where people would not agree."""
     grid = np.indices((32, 32, 32), dtype=np.uint8).reshape(3, -1).T * 8 + 4
     hsv = cv2.cvtColor(grid.reshape(1, -1, 3), cv2.COLOR_RGB2HSV)[0].astype(np.float32)
     hue, sat, val = hsv[:, 0] * 2, hsv[:, 1] / 255, hsv[:, 2] / 255
     name = {color: number for number, color in enumerate(COLORS)}
-    limits = [15, 41, 68, 165, 255, 300, 345]  # degrees at which the next hue name begins; from 345 red again
-    wheel = np.array([name[c] for c in ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")])
-    table = wheel[np.searchsorted(limits, hue, side="right")]
-    reddish = (hue < 15) | (hue >= 330)
-    table[reddish & (sat < 0.55) & (val > 0.75)] = name["pink"]
-    earthy = ((hue >= 12) & (hue < 50) & (val < 0.68)) | ((hue < 20) & (sat < 0.7) & (val < 0.55))
-    table[earthy] = name["brown"]
-    table[sat < 0.15] = name["grey"]
-    table[(sat < 0.15) & (val > 0.82)] = name["white"]
-    table[(val < 0.22) | ((sat < 0.25) & (val < 0.28))] = name["black"]
+    table = np.full(len(grid), UNSURE)
+    degrees = {"orange": (18, 37), "yellow": (44, 66), "green": (74, 165), "blue": (178, 250)}
+    for color, (low, high) in {**degrees, "purple": (258, 298), "pink": (306, 342)}.items():
+        table[(hue >= low) & (hue < high)] = name[color]
+    red = (hue < 13) | (hue >= 348)
+    table[red] = name["red"]
+    table[red & (sat < 0.6)] = UNSURE
+    table[((hue < 7) | (hue >= 330)) & (sat < 0.6) & (val > 0.8)] = name["pink"]
+    earthy = (hue >= 8) & (hue < 48)
+    table[earthy & ((val < 0.75) | (sat < 0.45))] = UNSURE  # skin, sand, pale wood
+    table[earthy & (val < 0.65) & (sat > 0.25)] = name["brown"]
+    table[sat < np.where((hue > 178) & (hue < 250), 0.3, 0.22)] = UNSURE
+    table[(sat < 0.14) & (val < 0.8)] = name["grey"]
+    table[(sat < 0.14) & (val > 0.84)] = name["white"]
+    table[(val < 0.2) | ((sat < 0.3) & (val < 0.27))] = name["black"]
     return table.astype(np.uint8)
 
 
@@ -143,7 +151,8 @@ def color_name(rgba: np.ndarray) -> str | None:
     solid = rgba[rgba[..., 3] > 160].astype(np.uint16) >> 3
     if not len(solid):
         return None
-    counts = np.bincount(COLOR_TABLE[(solid[:, 0] << 10) | (solid[:, 1] << 5) | solid[:, 2]], minlength=len(COLORS))
+    names = COLOR_TABLE[(solid[:, 0] << 10) | (solid[:, 1] << 5) | solid[:, 2]]
+    counts = np.bincount(names, minlength=UNSURE + 1)[:UNSURE]
     second, first = np.sort(counts)[-2:]
-    clear = first >= 0.55 * len(solid) and first >= 2.2 * second
+    clear = first >= 0.5 * len(solid) and first >= 2.2 * second
     return COLORS[int(counts.argmax())] if clear else None

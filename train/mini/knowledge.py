@@ -41,7 +41,8 @@ class Concept:
     """form: "one" (the dog is), "many" (the scissors are) or "mass" (the bread is).
 
     also: other names people type.  near: concepts that the same name could mean; with one of them in the
-    picture nobody asks for this concept by name.
+    picture nobody asks for this concept by name.  tan: what measures as orange, pink or yellow on it is some
+    shade of brown or gold to most people.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Concept:
     form: str
     also: tuple[str, ...]
     near: frozenset[str]
+    tan: bool
 
     @property
     def verb(self) -> str:
@@ -128,6 +130,7 @@ def knowledge() -> Knowledge:
             entry.get("form", "one"),
             tuple(entry.get("also", ())),
             frozenset(_expand(entry.get("near", ()), raw)),
+            entry.get("tan", False),
         )
         for name, entry in raw["concepts"].items()
     }

@@ -19,6 +19,7 @@ RANK_GAP = 0.07  # of the picture's side: how far neighbours in a count stand ap
 NEAREST_RATIO = 1.3  # the next-nearest object is at least this much farther away
 OVERLAP = 0.3  # of the shorter box: what stands beside another may overlap it by this much along that side
 SIZE_RATIO = 1.4  # visible areas of the largest and the next
+TAN = ("orange", "pink", "yellow")  # what wood, fur and gold measure as
 # Colours that two people could name differently.
 ALIKE = {
     "red": {"brown", "orange", "pink", "purple"},
@@ -39,7 +40,7 @@ def attribute(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
     """The one red car, the one white animal: no other of its group could pass for that colour."""
     drafts = []
     for group in view.groups(rng, least=1):
-        colors = [view.objects[i].color for i in group.ids]
+        colors = [_color(view, i) for i in group.ids]
         for index, color in zip(group.ids, colors, strict=True):
             if not _askable(view, group, color) or sum(_could_be(other, color) for other in colors) > 1:
                 continue
@@ -61,17 +62,26 @@ def missing_color(view: View, split: str) -> list[Draft]:
         if not view.clear(concept):
             continue
         for color in COLORS:
-            if _askable(view, group, color) and not any(_could_be(view.objects[i].color, color) for i in ids):
+            if _askable(view, group, color) and not any(_could_be(_color(view, i), color) for i in ids):
                 slots = {"c": color, "x": name, "be": concept.verb}
                 drafts.append(Draft((WAYS["color of"][split],), say.think_missing(concept, color), (), slots))
     return drafts
 
 
+def _color(view: View, index: int) -> str | None:
+    """The object's colour where people would agree on it, else None."""
+    color, concept = view.objects[index].color, view.concepts[index]
+    doubtful = (concept.tan and color in TAN) or any(word in COLORS for word in concept.name.split())
+    return None if doubtful else color
+
+
 def _askable(view: View, group: Group, color: str | None) -> bool:
-    """No "red red apple", and no orange thing beside an orange."""
-    if color not in ALIKE or color in group.noun.split():
-        return False
-    return color not in view.present and not (group.concept and any(c in group.noun.split() for c in COLORS))
+    """A colour people agree on; no red "red apple", and nothing orange beside an orange."""
+    return (
+        color in ALIKE
+        and color not in view.present
+        and not any(word in COLORS for word in group.noun.split())
+    )
 
 
 def _could_be(seen: str | None, color: str) -> bool:
@@ -92,7 +102,9 @@ def _extremes(view: View, group: Group, split: str) -> list[Draft]:
     for side, words in SIDES.items():
         along = view.center[list(group.ids), 0 if side in ("left", "right") else 1]
         order = np.argsort(along if side in ("left", "top") else -along)
-        if abs(along[order[1]] - along[order[0]]) < EDGE_GAP:
+        edge = view.boxes[list(group.ids), ("left", "top", "right", "bottom").index(side)]
+        outermost = edge.min() if side in ("left", "top") else edge.max()
+        if abs(along[order[1]] - along[order[0]]) < EDGE_GAP or edge[order[0]] != outermost:
             continue
         index = group.ids[order[0]]
         noun = f"{words['most']} {group.noun}"

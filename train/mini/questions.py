@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_WEIGHTS", "KINDS", "Question", "ask", "corpus", "sample"]
 
 DEFAULT_WEIGHTS = {
     "name": 18.0, "affordance": 28.0, "category": 8.0, "attribute": 8.0, "spatial": 9.0, "ordinal": 4.0,
-    "comparative": 6.0, "several": 14.0, "none": 10.0,
+    "comparative": 6.0, "several": 17.0, "none": 8.0,
 }  # fmt: skip
 KINDS = tuple(DEFAULT_WEIGHTS)
 MOST_TARGETS = 5  # longer lists make a thought that nobody wants to read
@@ -145,7 +145,7 @@ def _several(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
 
 def _none(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
     """A few questions that nothing here answers: about half of them near misses of what is here."""
-    return [_NONE[int(rng.choice(len(_NONE), p=NONE_SHARE))](view, split, rng) for _ in range(4)]
+    return [_NONE[int(rng.choice(len(_NONE), p=NONE_SHARE))](view, split, rng) for _ in range(3)]
 
 
 def _no_need(view: View, split: str, rng: np.random.Generator) -> Draft:

@@ -1,0 +1,272 @@
+"""Train the mini reasoner from nothing: first to see, then to answer. One command, resumable at any moment:
+
+    python -m train.mini.train_reasoner --minutes 90 --out runs/reasoner
+
+Two stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept it
+shows and where that object's box is, on the visual tokens and again in the middle of the language model. ANSWER:
+questions with a short true thought and an answer, as next-token prediction, the dense losses kept on. Three
+things make retrieval ("which of these things is meant, and where is it") learnable in minutes instead of hours:
+  * the token before a name or a box is told which cells to look at (an attention loss, in one layer);
+  * a coordinate's target is a narrow bell over neighbouring numbers, so near misses are cheap;
+  * coordinates are read from the middle layer through the same embedding that writes them.
+Stopping (Ctrl-C, a kill) loses at most --save-minutes; the same command goes on where it was. The exported
+weights are the running average.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import AutoProcessor
+
+from train.mini.model import CELL_PX, PackedForward, build_model
+from train.mini.reasoner_data import IGNORE, Batch, Encoder, batches
+from train.mini.tokenizer import FRAME_PX, train_processor
+
+DENSE_LAYER = 2  # hidden states after this many layers carry the dense losses
+LOOK_LAYER, LOOK_HEADS = 2, 2
+BELL_PX = 1.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens when, as a share of the planned time."""
+
+    minutes: float
+    see: float = 0.3
+    pictures: int = 32
+    questions: int = 4
+    rate: float = 1.2e-3
+    warmup: int = 300
+    average: float = 0.999
+
+    def learning_rate(self, step: int, progress: float) -> float:
+        decay = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        return self.rate * min(1.0, (step + 1) / self.warmup) * max(decay, 0.02)
+
+
+class Probes(nn.Module):
+    """Heads of the dense losses; thrown away after training."""
+
+    def __init__(self, dim: int, concepts: int):
+        super().__init__()
+        self.concept = nn.ModuleList([nn.Linear(dim, concepts + 1) for _ in range(2)])
+        self.offset = nn.Linear(dim, 4)
+        self.edge = nn.Linear(dim, 4 * dim)
+
+
+def bell(labels: Tensor, size: int) -> Tensor:
+    """labels (K,) integers -> (K, size) a narrow Gaussian around each, summing to one."""
+    distance = torch.arange(size, device=labels.device)[None] - labels[:, None]
+    return torch.softmax(-(distance**2).float() / (2 * BELL_PX**2), dim=-1)
+
+
+def dense_losses(
+    probes: Probes, embed: Tensor, seen: Tensor, middle: Tensor, batch: Batch, frame_px: int
+) -> Tensor:
+    """Concept and box of each cell, from the visual tokens `seen` and the middle states `middle` (B, cells, D)."""
+    wanted = batch.cell_concept.flatten()
+    weight = torch.ones(probes.concept[0].out_features, device=seen.device)
+    weight[0] = 0.3
+    loss = seen.new_zeros((), dtype=torch.float32)
+    for head, hidden in zip(probes.concept, (seen, middle)):
+        logits = head(hidden).float().flatten(0, 1)
+        loss = loss + F.cross_entropy(logits, wanted, weight, ignore_index=IGNORE, label_smoothing=0.05)
+    row, cell = (batch.cell_concept > 0).nonzero(as_tuple=True)
+    side = frame_px // CELL_PX
+    centre = torch.stack([cell % side, cell // side], -1).float() * CELL_PX + CELL_PX / 2
+    box = batch.cell_box[row, cell]
+    offset = (box - centre.repeat(1, 2)) / frame_px
+    loss = loss + 4 * F.l1_loss(probes.offset(seen[row, cell]).float(), offset)
+    edges = probes.edge(middle[row, cell]).view(-1, 4, middle.shape[-1])
+    logits = (edges @ embed[:frame_px].to(edges.dtype).T).float().flatten(0, 1)
+    target = bell(box.round().long().clamp(0, frame_px - 1).flatten(), frame_px)
+    return loss + 0.3 * F.cross_entropy(logits, target)
+
+
+def answer_losses(
+    forward: PackedForward, batch: Batch, states: list[Tensor], frame_px: int
+) -> tuple[Tensor, Tensor]:
+    """(next-token loss, attention loss); a coordinate's target is a bell."""
+    row, at = (batch.labels != IGNORE).nonzero(as_tuple=True)
+    labels = batch.labels[row, at]
+    logits = forward.model.lm_head(states[-1][row, at]).float()
+    is_number = labels < frame_px
+    logp = logits.log_softmax(-1)
+    word = F.nll_loss(logp[~is_number], labels[~is_number], reduction="sum")
+    number = -(bell(labels[is_number], frame_px) * logp[is_number][:, :frame_px]).sum()
+    token_loss = (word + number) / max(len(labels), 1)
+    looked = forward.looks(batch.packed, states, LOOK_LAYER, LOOK_HEADS, batch.look_row, batch.look_at)
+    hit = torch.logsumexp(looked.masked_fill(~batch.look_cells, -30.0), -1)
+    return token_loss, -hit.mean() if len(hit) else token_loss * 0
+
+
+class Run:
+    """Model, optimizer, average and clock of one training run, as one thing that can be saved."""
+
+    def __init__(self, processor, plan: Plan, seed: int):
+        torch.manual_seed(seed)
+        self.processor, self.plan, self.seed = processor, plan, seed
+        self.encoder = Encoder(processor, FRAME_PX)
+        self.model = build_model(processor.tokenizer)
+        self.model.set_attn_implementation("eager")  # faster than the fused kernel in bf16 on a CPU
+        self.forward = PackedForward(self.model)
+        self.probes = Probes(self.model.config.text_config.hidden_size, len(self.encoder.concepts))
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        self.step, self.seconds = 0, 0.0
+        trained = [*self.model.parameters(), *self.probes.parameters()]
+        self.optimizer = torch.optim.AdamW(trained, lr=plan.rate, weight_decay=0.05, betas=(0.9, 0.98))
+
+    @property
+    def progress(self) -> float:
+        return self.seconds / (60 * self.plan.minutes)
+
+    @property
+    def seeing(self) -> bool:
+        return self.progress < self.plan.see
+
+    def to(self, device: str) -> Run:
+        for module in (self.model, self.probes, self.averaged):
+            module.to(device)
+        return self
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate(self.step, self.progress)
+        device = batch.frames.device
+        with torch.autocast(device.type, torch.bfloat16):
+            seen = self.forward.see(batch.frames)
+            states = self.forward.read(batch.packed, seen)
+            first = self.encoder.first_cell
+            middle = states[DENSE_LAYER][:, first : first + seen.shape[1]]
+            embed = self.model.get_input_embeddings().weight
+            losses = {"dense": dense_losses(self.probes, embed, seen, middle, batch, FRAME_PX)}
+            if (batch.labels != IGNORE).any():
+                losses["token"], losses["look"] = answer_losses(self.forward, batch, states, FRAME_PX)
+        total = losses["dense"] * (1.0 if len(losses) == 1 else 0.5)
+        total = total + sum(
+            losses[name] * scale for name, scale in (("token", 1.0), ("look", 0.3)) if name in losses
+        )
+        total.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._average()
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        for old, new in zip(self.averaged.parameters(), self.model.parameters()):
+            old.lerp_(new.detach(), 1 - keep)
+
+    def save(self, folder: Path) -> None:
+        parts = {
+            name: getattr(self, name).state_dict() for name in ("model", "probes", "averaged", "optimizer")
+        }
+        torch.save({**parts, "step": self.step, "seconds": self.seconds}, folder / "state.tmp")
+        (folder / "state.tmp").replace(folder / "state.pt")
+        self.export(folder / "model")
+
+    def resume(self, folder: Path) -> None:
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        for name in ("model", "probes", "averaged", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def export(self, folder: Path) -> None:
+        """The averaged weights as a folder that AutoModel and segzero.load open."""
+        model = copy.deepcopy(self.averaged).to("cpu", torch.float16)
+        model.generation_config.update(eos_token_id=self.processor.tokenizer.eos_token_id, do_sample=False)
+        model.save_pretrained(folder, max_shard_size="9MB")
+        self.processor.save_pretrained(folder)
+        about = {"frame_px": FRAME_PX, "dialect": "multi", "max_new_tokens": 320}
+        (folder / "segzero.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def stream(run: Run, workers: int):
+    """Batches for the stage the run is in: crowded scenes without questions, then ordinary ones with them."""
+    seeing = run.seeing
+    return batches(
+        run.encoder,
+        seed=run.seed + (0 if seeing else 1),
+        pictures=run.plan.pictures * (2 if seeing else 1),
+        questions=0 if seeing else run.plan.questions,
+        crowd=(4, 8) if seeing else (2, 6),
+        first=run.step,
+        workers=workers,
+    )
+
+
+def move(batch: Batch, device: str) -> Batch:
+    """The batch with every tensor on `device`."""
+    packed = type(batch.packed)(
+        *(getattr(batch.packed, name).to(device) for name in ("ids", "branch", "position"))
+    )
+    rest = {name: value.to(device) for name, value in vars(batch).items() if name != "packed"}
+    return Batch(packed=packed, **rest)
+
+
+def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    log = (folder / "log.jsonl").open("a")
+    bar = tqdm(total=round(run.plan.minutes * 60), initial=round(run.seconds), unit="s", smoothing=0)
+    seeing, source, saved, mean = None, None, time.monotonic(), {}
+    try:
+        while run.progress < 1:
+            began = time.monotonic()
+            if run.seeing != seeing:
+                seeing, source = run.seeing, stream(run, workers)
+            for name, value in run.train_step(move(next(source), device)).items():
+                mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
+            run.seconds += time.monotonic() - began
+            bar.update(round(run.seconds) - bar.n)
+            if run.step % 10 == 0:
+                bar.set_postfix(step=run.step, **{name: f"{value:.3f}" for name, value in mean.items()})
+                log.write(json.dumps({"step": run.step, "seconds": round(run.seconds), **mean}) + "\n")
+                log.flush()
+            if time.monotonic() - saved > 60 * save_minutes:
+                run.save(folder)
+                saved = time.monotonic()
+    finally:
+        run.save(folder)
+        bar.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
+    parser.add_argument(
+        "--minutes", type=float, default=90, help="planned training time, all sessions together"
+    )
+    parser.add_argument("--see", type=float, default=Plan.see, help="share of the time spent on seeing alone")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="0 composes scenes in the training process")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--save-minutes", type=float, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    known = args.out / "model"  # a run keeps the words it began with
+    processor = AutoProcessor.from_pretrained(known) if known.exists() else train_processor()
+    run = Run(processor, Plan(minutes=args.minutes, see=args.see, rate=args.rate), args.seed).to(args.device)
+    if (args.out / "state.pt").exists():
+        run.resume(args.out)
+        print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")
+    train(run, args.out, args.save_minutes, args.workers, args.device)
+
+
+if __name__ == "__main__":
+    main()

@@ -177,7 +177,7 @@ def _category(name: str, entry: dict, raw: dict) -> Category:
 
 def _need(name: str, entry: dict, raw: dict) -> Need:
     clause = entry["need"]
-    verb = clause.split(" that ", 1)[1]
+    verb = clause.split(" that ", 1)[1].lower()
     animal = clause.startswith("an animal")
 
     def ways(done, taken, claimed) -> tuple[str, ...]:

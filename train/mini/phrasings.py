@@ -152,7 +152,7 @@ def think_missing(concept: Concept, color: str = "") -> str:
 
 def think_found(words: str, concept: Concept) -> str:
     """words: "largest animal", "white pet", "rightmost thing" -> "The largest animal is the cow."""
-    return f"The {words} {concept.verb} the {concept.name}."
+    return f"The {words} is the {concept.name}."
 
 
 def think_relation(side: str, anchor: Concept, found: Concept) -> str:
@@ -164,7 +164,7 @@ def think_counted(side: str, nth: str, noun: str, concept: Concept | None) -> st
     """concept: None when the noun already is the concept's name."""
     if concept is None:
         return f"Counting {START[side]}, this is the {nth} {noun}."
-    return f"Counting {START[side]}, the {nth} {noun} {concept.verb} the {concept.name}."
+    return f"Counting {START[side]}, the {nth} {noun} is the {concept.name}."
 
 
 def corpus() -> Iterator[str]:

@@ -2,6 +2,8 @@
 
     view = View(scene)
     view.members({"dog"})        # the dogs, from left to right
+
+Frames: boxes are picture pixels, centres are shares of the picture's width and height.
 """
 
 from __future__ import annotations

@@ -1,0 +1,178 @@
+"""The page: ask about a picture, watch the model reason, see the masks appear.
+
+python app.py                                     the bundled miniature, on http://127.0.0.1:7860
+python app.py --preset visionreasoner-7b --port 8080
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass, fields
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
+
+import gradio as gr
+
+from page.examples import FOLDER, Example, read_examples
+from page.listeners import Listeners
+from page.look import FAVICON, Header, head, theme
+from page.picture_input import PictureInput
+from page.stage import Stage
+from page.visit import Visit
+from segzero.hub import ModelError
+from segzero.options import add_model_options, load_pipeline
+from segzero.pipeline import Pipeline
+from segzero.presets import PresetError
+
+UPLOADS_KEPT_S = 3600
+PLACEHOLDER = "## Ask what to find\nThe model thinks aloud here, and its masks land on the picture."
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Widgets:
+    """What listeners read and change."""
+
+    visit: gr.State
+    picture: PictureInput
+    stage_column: gr.Column
+    stage: Stage
+    chat: gr.Chatbot
+    question: gr.Textbox
+
+    @property
+    def all(self) -> list:
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_page(pipeline: Pipeline) -> gr.Blocks:
+    """The whole page, answering with `pipeline`."""
+    examples = read_examples()
+    gr.set_static_paths([FOLDER])
+    with gr.Blocks(title="Seg-Zero", fill_width=True, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as page:
+        Header(pipeline.preset.name, pipeline.preset.about, elem_id="header")
+        widgets = lay_out(examples)
+        connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE))
+    return page.queue(max_size=32)
+
+
+def lay_out(examples: list[Example]) -> Widgets:
+    """The picture on the left, the conversation on the right; on a phone, one below the other."""
+    visit = gr.State(Visit(), time_to_live=UPLOADS_KEPT_S)
+    with gr.Row(elem_id="columns", equal_height=False):
+        with gr.Column(scale=6, min_width=340, elem_id="left"):
+            picture = PictureInput(
+                sources=["upload", "clipboard", "webcam"],
+                placeholder="# Drop a picture\nor paste one, or take a photo",
+                show_label=False,
+                buttons=["fullscreen"],
+                interactive=True,
+                elem_id="picture",
+            )
+            with gr.Column(visible=False) as stage_column:
+                stage = Stage(elem_id="stage")
+        with gr.Column(scale=5, min_width=340, elem_id="right"):
+            chat = conversation(examples)
+            question = gr.Textbox(
+                placeholder="Ask: “what could keep me dry?”",
+                label="Question",
+                show_label=False,
+                submit_btn=True,
+                max_lines=4,
+                elem_id="question",
+            )
+    return Widgets(visit, picture, stage_column, stage, chat, question)
+
+
+def conversation(examples: list[Example]) -> gr.Chatbot:
+    """The chat, with a card for each example. No Markdown: a model's words are to be read, not followed."""
+    cards = [{"icon": str(each.picture), "text": each.question} for each in examples]
+    return gr.Chatbot(
+        examples=cards or None,
+        placeholder=PLACEHOLDER,
+        render_markdown=False,
+        layout="panel",
+        show_label=False,
+        buttons=[],
+        feedback_options=None,
+        elem_id="chat",
+    )
+
+
+def connect(widgets: Widgets, on: Listeners) -> None:
+    """Who listens to what.
+
+    To ask is: check, begin, answer when the one slot there is for the model is free, settle.
+    """
+    w = widgets
+    asked = [w.picture, w.question, w.visit]
+    typed = w.question.submit(on.begin, asked, w.all, validator=on.check, trigger_mode="once", **QUIET)
+    picked = w.chat.example_select(on.example, None, [w.picture, w.question], queue=False, **QUIET)
+    answers = []
+    for begun in (typed, picked.success(on.begin, asked, w.all, **QUIET)):
+        answer = begun.success(
+            on.answer,
+            [w.visit],
+            [w.chat, w.stage],
+            concurrency_id="model",
+            concurrency_limit=1,
+            show_progress="minimal",
+            show_progress_on=[w.chat],
+            api_visibility="private",
+        )
+        answer.then(on.settle, [w.visit], [w.chat, w.stage, w.question], queue=False, **QUIET)
+        answers.append(answer)
+    w.question.stop(None, None, None, cancels=answers, **QUIET)
+    w.stage.another(on.another, [w.visit], w.all, cancels=answers, queue=False, **QUIET)
+    w.chat.clear(on.clear, None, w.all, cancels=answers, queue=False, **QUIET)
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Serve the page.")
+    add_model_options(parser)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
+    add("--port", type=int, default=7860)
+    add("--share", action="store_true", help="open a public link through Gradio's servers")
+    add("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for these")
+    return parser.parse_args(argv)
+
+
+def login(text: str) -> tuple[str, str]:
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise argparse.ArgumentTypeError("expected USER:PASSWORD")
+    return user, password
+
+
+def serve(page: gr.Blocks, **options) -> tuple:
+    """Start serving the page; options as of gr.Blocks.launch."""
+    return page.launch(
+        theme=theme(),
+        head=head(),
+        favicon_path=FAVICON,
+        max_file_size="20mb",
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        enable_monitoring=False,
+        **options,
+    )
+
+
+def main() -> int:
+    args = arguments()
+    try:
+        pipeline = load_pipeline(args)
+    except (ModelError, PresetError) as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 1
+    page = build_page(pipeline)
+    serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

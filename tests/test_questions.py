@@ -27,7 +27,7 @@ def scene_of(*things) -> Scene:
     return Scene(np.zeros((HEIGHT, WIDTH, 3), np.uint8), tuple(objects))
 
 
-def everything(scene: Scene, kind: str, split: str = "train", draws: int = 30) -> dict:
+def everything(scene: Scene, kind: str, split: str = "train", draws: int = 60) -> dict:
     """text -> (thought, targets) of many draws of one kind, lower-cased and without the question mark."""
     found = {}
     for seed in range(draws):
@@ -143,7 +143,7 @@ def test_a_borderline_object_silences_the_need():
 
 
 def test_category():
-    asked = everything(YARD, "category")
+    asked = everything(YARD, "category", draws=60)
     assert asked["which one is a fruit"] == ("The banana is a fruit.", (2,))
     assert asked["find the food"] == ("The banana is food.", (2,))
     assert asked["which one is an animal"] == ("The dog is an animal.", (0,))

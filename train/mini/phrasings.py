@@ -105,6 +105,8 @@ START = {
     "top": "from the top",
     "bottom": "from the bottom",
 }
+# What people put before a question. It also shows each first word in the middle of a sentence.
+OPENERS = ("in this picture, ", "please tell me, ", "please help: ", "hello, ")
 LARGE, SMALL = ("largest", "biggest"), ("smallest", "tiniest")
 
 
@@ -170,8 +172,11 @@ def think_counted(side: str, nth: str, noun: str, concept: Concept | None) -> st
 def corpus() -> Iterator[str]:
     """What a tokenizer is built from: train phrasings spelled out, and the thoughts; no test phrasing."""
     known = knowledge()
+    for ways in WAYS.values():
+        yield from (opener + way.split("{")[0].strip() for way in ways["train"] for opener in OPENERS)
     for need in known.needs:
-        yield from chain(*need.train)
+        for way in chain(*need.train):
+            yield from (way, OPENERS[0] + way)
         yield from (think_need(need, [known.concepts[name]]) for name in sorted(need.members))
         yield think_need(need, [])
     for concept in known.concepts.values():

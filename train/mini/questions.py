@@ -64,7 +64,9 @@ def sample(
             del left[kind]
             continue
         draft = menu[kind].pop(int(rng.integers(len(menu[kind]))))
-        questions.append(Question(kind, _worded(draft, rng), draft.thought, draft.targets))
+        questions.append(
+            Question(kind, _worded(draft, rng, opened=wording == "train"), draft.thought, draft.targets)
+        )
     return questions
 
 
@@ -73,10 +75,12 @@ def ask(scene: Scene, rng: np.random.Generator, split: str) -> list[Question]:
     return sample(scene, rng, split, count=10, weights=dict.fromkeys(KINDS, 1.0))
 
 
-def _worded(draft: Draft, rng: np.random.Generator) -> str:
-    """As people type: some capitals, question marks often left out."""
+def _worded(draft: Draft, rng: np.random.Generator, opened: bool) -> str:
+    """As people type: some capitals, question marks often left out, and (if `opened`) sometimes an opener."""
     pool = draft.pools[int(rng.integers(len(draft.pools)))]
     text = pool[int(rng.integers(len(pool)))].format_map(draft.slots or {})
+    if opened and rng.random() < 0.1:
+        text = say.OPENERS[int(rng.integers(len(say.OPENERS)))] + text
     if rng.random() < 0.35:
         text = text.removesuffix("?")
     return text[0].upper() + text[1:] if rng.random() < 0.3 else text

@@ -24,6 +24,7 @@ _HOME = {
     "PRESETS": "presets",
     "Preset": "presets",
     "PresetError": "presets",
+    "SegmenterError": "segmenter",
     **dict.fromkeys(
         ("Finished", "Located", "Pipeline", "QuestionError", "Result", "Segmented", "Thinking"), "pipeline"
     ),

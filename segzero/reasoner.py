@@ -40,7 +40,7 @@ from segzero.relay import relay
 __all__ = ["ModelError", "Reasoner"]
 
 LARGE_BYTES = 1 << 30
-"""From this size of weights on a GPU runs them in bf16; below, fp32 costs nothing and is exact."""
+"""Weights of this size and more run in bf16 on a GPU. For smaller ones fp32 costs nothing and is exact."""
 
 _LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 """What loading raises for damaged or foreign files, and for too little memory."""
@@ -79,7 +79,7 @@ class Reasoner:
 
         On CUDA a large model decodes with a static cache, for which transformers compiles it during the first
         answer: a minute's wait, to decode faster from then on. TORCHDYNAMO_DISABLE=1 in the environment turns
-        that off. Compiling was not run where this was written, for want of a GPU; the static cache was, on CPU.
+        that off. Compiling was not run where this was written, for want of a GPU; the static cache was.
         """
         folder = model_folder(model)
         device = _usable(device or best_device())
@@ -92,11 +92,12 @@ class Reasoner:
                 use_safetensors=True,
                 output_loading_info=True,
                 dtype=torch.bfloat16 if large else torch.float32,
-                attn_implementation="flash_attention_2" if large and is_flash_attn_2_available() else "sdpa",
+                attn_implementation=_attention(device) if large else "sdpa",
             )
             if missing := sorted(report["missing_keys"]):
                 raise ValueError(f"its weights lack {len(missing)} tensors, {missing[0]} for one")
-            if getattr(processor, "image_token_id", None) != getattr(weights.config, "image_token_id", None):
+            wanted = getattr(weights.config, "image_token_id", None)
+            if wanted is not None and getattr(processor, "image_token_id", wanted) != wanted:
                 raise ValueError("its tokenizer is missing, or belongs to another model")
             return cls(
                 weights.to(device),
@@ -199,7 +200,7 @@ class _Watch(StoppingCriteria):
 
 
 def best_device() -> str:
-    """ "cuda" where there is one, else Apple's "mps", else "cpu"."""
+    """The best device of this machine: CUDA before Apple's mps before the CPU."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -218,6 +219,15 @@ def _usable(device: str) -> str:
 
 def _is_large(folder: Path) -> bool:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors")) >= LARGE_BYTES
+
+
+def _attention(device: str) -> str | dict[str, str]:
+    """Flash attention, where installed, for the vision tower, which otherwise attends window by window.
+
+    The text stays with sdpa: it compiles, and takes a static cache that is filled already.
+    """
+    flash = device.startswith("cuda") and is_flash_attn_2_available()
+    return {"": "sdpa", "vision_config": "flash_attention_2"} if flash else "sdpa"
 
 
 def _can_compile() -> bool:

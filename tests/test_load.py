@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +19,7 @@ import segzero
 from segzero.answer import MULTI, SINGLE
 from segzero.presets import MINI, PRESETS, Preset
 from segzero.remote import RemoteReasoner
+from segzero.segmenter import Masks
 from tests.tiny import save_tiny_reasoner, script
 
 
@@ -80,15 +82,10 @@ def test_a_tiny_model_answers_through_the_whole_pipeline(folder: Path):
             pass
 
         def segment(self, image, targets):
-            import numpy as np
-
-            from segzero.segmenter import Masks
-
             masks = np.zeros((len(targets), image.height, image.width), bool)
             masks[:, :, : image.width // 2] = True
             return Masks(masks, np.ones(len(targets), np.float32), None)
 
-    pytest.importorskip("segzero.segmenter", reason="the segmenter is not written yet")
     base = Preset(name="base", reasoner=str(folder), segmenter="", frame_px=56, dialect=MULTI)
     pipeline = segzero.load(base, segmenter=Half(), device="cpu")
     script(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +26,7 @@ from segzero.pipeline import (
     check_question,
 )
 from segzero.presets import Preset
+from segzero.segmenter import Masks
 
 PRESET = Preset(name="test", reasoner="", segmenter="", frame_px=100, dialect=MULTI)
 WH = (200, 50)  # a frame pixel is 2 picture pixels across and half a pixel down
@@ -75,7 +75,7 @@ class Boxes:
         for mask, target in zip(masks, targets, strict=True):
             x1, y1, x2, y2 = map(int, target.box_xyxy)
             mask[y1:y2, x1:x2] = True
-        return SimpleNamespace(masks=masks, scores=np.full(len(targets), 0.75, np.float32), low_res=None)
+        return Masks(masks, np.full(len(targets), 0.75, np.float32))
 
 
 def picture(wh: tuple[int, int] = WH, color: str = "red") -> Image.Image:

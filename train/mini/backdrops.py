@@ -1,6 +1,6 @@
-"""Draw what lies behind a scene's objects: a piece of a photograph, a table top before a wall, tiles, or soft colour.
+"""Draw what lies behind a scene's objects: a photograph, a table before a wall, tiles or soft colour.
 
-    canvas, horizon = draw_backdrop(rng, (224, 168), photos, tiles)
+canvas, horizon = draw_backdrop(rng, (224, 168), photos, tiles)
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def _crop(rng: np.random.Generator, wh: tuple[int, int], photo: np.ndarray) -> n
     cut = photo[y : y + cut_h, x : x + cut_w]
     if rng.random() < 0.5:
         cut = cut[:, ::-1]
-    return cv2.resize(np.ascontiguousarray(cut), wh, interpolation=cv2.INTER_AREA if scale > 1.3 else cv2.INTER_LINEAR)
+    how = cv2.INTER_AREA if scale > 1.3 else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(cut), wh, interpolation=how)
 
 
 def _palette(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -86,7 +87,8 @@ def _tiled(rng: np.random.Generator, wh: tuple[int, int], tile: np.ndarray) -> n
     angle = float(rng.normal(0, 0.06))
     cos, sin = np.cos(angle) * step, np.sin(angle) * step
     matrix = np.array([[cos, -sin, rng.random() * 48], [sin, cos, rng.random() * 48]], np.float32)
-    return cv2.warpAffine(tile, matrix, wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(tile, matrix, wh, flags=flags, borderMode=cv2.BORDER_WRAP)
 
 
 def _table_top(
@@ -112,8 +114,9 @@ def _table_top(
     far = span * float(rng.uniform(1.3, 2.2))
     corners = np.array([[0, 0], [width, 0], [width, depth], [0, depth]], np.float32)
     shift = rng.random() * 48
-    ground = np.array([[shift - far / 2, 0], [shift + far / 2, 0], [shift + span / 2, span], [shift - span / 2, span]])
+    ground = np.array([[-far / 2, 0], [far / 2, 0], [span / 2, span], [-span / 2, span]]) + (shift, 0)
     matrix = cv2.getPerspectiveTransform(corners, ground.astype(np.float32))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    canvas[horizon:] = cv2.warpPerspective(tile, matrix, (width, depth), flags=flags, borderMode=cv2.BORDER_WRAP)
+    surface = cv2.warpPerspective(tile, matrix, (width, depth), flags=flags, borderMode=cv2.BORDER_WRAP)
+    canvas[horizon:] = surface
     return canvas

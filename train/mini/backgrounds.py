@@ -1,7 +1,8 @@
 """What lies behind the objects of the mini world: the photographs, panoramas and tiles that the packs ship.
 
-Read by `python -m train.mini.sprites build --packages DIR`. The choice below was made by eye: no picture that shows
-one of the world's concepts clearly, and nothing under a ShareAlike licence (it would not mix with the GPL sprites).
+Read by `python -m train.mini.sprites build --packages DIR`. The choice below was made by eye: no picture that
+shows one of the world's concepts clearly, and nothing under a ShareAlike licence (it would not mix with the
+GPL sprites).
 """
 
 from __future__ import annotations
@@ -19,9 +20,19 @@ import numpy as np
 from PIL import Image
 
 LONGEST_PX = 480
-MATE = ("Aqua", "Blinds", "Dune", "GreenMeadow", "RainDrops", "Storm", "Wood")
-PLASMA = ("Altai", "BytheWater", "ColdRipple", "DarkestHour", "FallenLeaf", "Grey", "OneStandsOut", "PastelHills")
-PLASMA += ("Path", "Volna", "summer_1am")
+MATE = {  # file -> creator, from the package's copyright file
+    "Aqua": "Charles Barbin",
+    "Blinds": "Lennart Poettering, Andrea Cimitan",
+    "Dune": "Marco Cogoni, Hylke Bons",
+    "GreenMeadow": "Timothy Schellhase, Lapo Calamandrei",
+    "RainDrops": "blackcombwhistler07",
+    "Storm": "Sergey Nazarov",
+    "Wood": "Jean-François Fortin Tam",
+}
+PLASMA = (
+    *("Altai", "BytheWater", "ColdRipple", "DarkestHour", "FallenLeaf", "Grey", "OneStandsOut"),
+    *("PastelHills", "Path", "Volna", "summer_1am"),
+)
 LOMIRI = {  # file -> licence, from the package's copyright file; the creator stands in the file's name
     "aitzgorri_by_Aitzol_Berasategi": "CC-BY-4.0",
     "life_by_Aitzol_Berasategi": "CC-BY-4.0",
@@ -52,15 +63,18 @@ class Background:
 
 
 def read_backgrounds(folders: dict[str, Path]) -> Iterator[tuple[Background, np.ndarray]]:
-    """Every chosen background with its (H, W, 3) uint8 RGB pixels; `folders` as `sprites.unpack` gives them."""
+    """Every chosen background with its (H, W, 3) uint8 RGB pixels; `folders` as from `sprites.unpack`."""
     mate, lomiri = folders["mate-backgrounds"], folders["lomiri-wallpapers-16.04"]
-    for name in MATE:
+    for name, creator in MATE.items():
         path = f"usr/share/backgrounds/mate/nature/{name}.jpg"
-        yield _entry(name, "photo", "mate-backgrounds", path, "GPL-2+"), _small(Image.open(mate / path))
+        entry = _entry(name, "photo", "mate-backgrounds", path, "GPL-2+", creator)
+        yield entry, _small(Image.open(mate / path))
     plasma = folders["plasma-workspace-wallpapers"]
     for name in PLASMA:
         path = next((plasma / f"usr/share/wallpapers/{name}/contents").glob("screenshot.*"))
-        entry = _entry(name, "photo", plasma.name, str(path.relative_to(plasma)), "GPL-2+", "KDE Visual Design Group")
+        source = str(path.relative_to(plasma))
+        creator = "KDE Visual Design Group"
+        entry = _entry(name, "photo", "plasma-workspace-wallpapers", source, "GPL-2+", creator)
         yield entry, _small(Image.open(path))
     for name, licence in LOMIRI.items():
         path, creator = f"usr/share/backgrounds/{name}.jpg", name.split("_by_")[1].replace("_", " ")
@@ -98,7 +112,7 @@ def _tiles(folder: Path) -> Iterator[tuple[Background, np.ndarray]]:
 
 
 def _panoramas(folder: Path) -> Iterator[tuple[Background, np.ndarray]]:
-    """Two opposite views of each CC0 panorama (equirectangular EXR inside a JavaScript string), tone mapped."""
+    """Two opposite views of each CC0 panorama (equirectangular EXR in a JavaScript string), tone mapped."""
     for path in sorted((folder / "package/hdri").glob("*.exr.js")):
         name = path.name.split(".")[0]
         data = base64.b64decode(re.search(r"base64,([^'\"]+)", path.read_text()).group(1))
@@ -120,8 +134,8 @@ def _read_exr(data: bytes) -> np.ndarray:
 
 
 def _tone_map(light: np.ndarray) -> np.ndarray:
-    """(H, W, 3) linear light -> uint8 sRGB-like; lossy EXR holds a few negative and absurd values."""
-    light = np.clip(np.nan_to_num(light), 0, 50)
+    """(H, W, 3) linear light -> uint8 sRGB-like; the EXRs hold negative garbage where it is very bright."""
+    light = cv2.medianBlur(np.clip(np.abs(np.nan_to_num(light, nan=20.0)), 0, 20), 3)
     middle = np.exp(np.log(light.mean(-1) + 1e-3).mean())
     light = light * (0.3 / middle)
     return (255 * np.clip(light * (1 + light / 16) / (1 + light), 0, 1) ** (1 / 2.2)).astype(np.uint8)
@@ -135,4 +149,4 @@ def _view(panorama: np.ndarray, yaw: float, wh: tuple[int, int] = (320, 240)) ->
     across = (np.arctan2(x, 1) + yaw) / (2 * np.pi) % 1 * width
     down = (np.arctan2(y, np.hypot(x, 1)) / np.pi + 0.5) * height
     grid = across.astype(np.float32), down.astype(np.float32)
-    return cv2.remap(panorama, *grid, cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)
+    return cv2.remap(panorama, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

@@ -1,7 +1,7 @@
-"""Pixel work of the composer: warp a cut-out, tint it, lay its shadow, blend it in, degrade the finished picture.
+"""Pixel work of the composer: warp a cut-out, tint it, lay its shadow, blend it in, degrade the result.
 
-    patch = warp(sprite.levels, longest_px=60, angle_deg=10.0, flip=True, squeeze=1.0)
-    blend(canvas, patch, x, y)
+patch = warp(sprite.levels, longest_px=60, angle_deg=10.0, flip=True, squeeze=1.0)
+blend(canvas, patch, x, y)
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import numpy as np
 
 cv2.setNumThreads(1)  # patches are small, and trainers run one composer a core
 
-NOISE = np.random.default_rng(0).normal(0, 32, (700_000,)).astype(np.int8)  # standard deviation 32, cut anywhere
+NOISE = np.random.default_rng(0).normal(0, 32, 700_000).astype(np.int8)  # standard deviation 32
 
 
-def warp(levels: Sequence[np.ndarray], longest_px: float, angle_deg: float, flip: bool, squeeze: float) -> np.ndarray:
+def warp(
+    levels: Sequence[np.ndarray], longest_px: float, angle_deg: float, flip: bool, squeeze: float
+) -> np.ndarray:
     """Scale, turn and mirror a sprite: (h, w, 4) uint8 RGBA, cut to its solid part with a margin of 1 px.
 
     longest_px: the longest side before turning. squeeze: width is multiplied by it.
@@ -40,7 +42,7 @@ def warp(levels: Sequence[np.ndarray], longest_px: float, angle_deg: float, flip
 
 def solid_part(rgba: np.ndarray) -> np.ndarray:
     """(h, w) uint8: 255 where alpha is above one half, else 0."""
-    return cv2.compare(rgba[..., 3], 127, cv2.CMP_GT)
+    return (rgba[..., 3] > 127).astype(np.uint8) * 255  # cv2.compare fails where the height is 4
 
 
 def shift_hue(rgba: np.ndarray, steps: int) -> np.ndarray:
@@ -59,8 +61,10 @@ def tint(rgba: np.ndarray, contrast: float, brightness: float, gains: np.ndarray
     return cv2.LUT(rgba, table)
 
 
-def clip_to(canvas_hw: tuple[int, int], patch_hw: tuple[int, int], x: int, y: int) -> tuple[slice, slice, slice, slice]:
-    """Where a patch with its top left corner at (x, y) meets the canvas: canvas rows, columns, patch rows, columns."""
+def clip_to(
+    canvas_hw: tuple[int, int], patch_hw: tuple[int, int], x: int, y: int
+) -> tuple[slice, slice, slice, slice]:
+    """Where a patch with its top left corner at (x, y) meets the canvas: rows, columns; then its own."""
     top, left = max(0, y), max(0, x)
     bottom, right = min(canvas_hw[0], y + patch_hw[0]), min(canvas_hw[1], x + patch_hw[1])
     bottom, right = max(top, bottom), max(left, right)
@@ -87,14 +91,16 @@ def darken(canvas: np.ndarray, shade: np.ndarray, x: int, y: int) -> None:
         canvas[rows, cols] = cv2.multiply(canvas[rows, cols], keep, scale=1 / 255)
 
 
-def cast_shadow(canvas: np.ndarray, alpha: np.ndarray, x: int, y: int, lean: float, squash: float, depth: int) -> None:
-    """The silhouette laid on the ground behind its base: leaning sideways, flattened, blurred; depth 0..255."""
+def cast_shadow(
+    canvas: np.ndarray, alpha: np.ndarray, x: int, y: int, lean: float, squash: float, depth: int
+) -> None:
+    """The silhouette laid on the ground behind its base: leaning, flattened, blurred; depth 0..255."""
     height, width = alpha.shape
     reach = int(abs(lean) * height) + 4
     tall = max(3, int(squash * height))
     blur = max(3, (height + width) // 16)
     out_w, out_h = width + 2 * reach, tall + 2 * blur
-    # base row -> row tall + blur, top row -> row blur; a point `up` pixels above the base moves sideways by lean * up
+    # base row -> row tall + blur, top row -> row blur; what is `up` pixels above the base moves by lean * up
     matrix = np.array([[1, -lean, reach + lean * height], [0, squash, blur]], np.float32)
     shade = cv2.warpAffine(alpha, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR)
     shade = cv2.convertScaleAbs(cv2.blur(shade, (blur, blur)), alpha=depth / 255)
@@ -130,7 +136,7 @@ class Easel:
         return len(self._solid) - 1
 
     def fits(self, solid: np.ndarray, x: int, y: int, visible: float, overlap: float) -> bool:
-        """Would the new object and all before it keep `visible` of their pixels, and it hide `overlap` of its own?
+        """Would all keep `visible` of their pixels, and the new one hide `overlap` of its own size at most?
 
         solid: (h, w) uint8, 255 where the object would be, its top left corner at (x, y).
         """
@@ -165,7 +171,7 @@ class Easel:
 
 
 def degrade(rng: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
-    """What a camera and a file format do: exposure and tint, blur, low resolution, noise, JPEG; each now and then."""
+    """What a camera and a file format do: exposure, tint, blur, noise, JPEG; each now and then."""
     height, width = rgb.shape[:2]
     tone, blur, noise, jpeg = rng.random(4)
     if tone < 0.5:

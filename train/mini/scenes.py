@@ -1,10 +1,10 @@
 """Compose pictures with known objects: the miniature's training, validation and test scenes.
 
-    from train.mini.scenes import Composer, World
-    composer = Composer(World.load(), "train")
-    scene = composer.scene(np.random.default_rng(0), (224, 168))
+from train.mini.scenes import Composer, World
+composer = Composer(World.load(), "train")
+scene = composer.scene(np.random.default_rng(0), (224, 168))
 
-    python -m train.mini.scenes /tmp/scenes.png          # a contact sheet to look at, and the speed
+python -m train.mini.scenes /tmp/scenes.png          # a contact sheet to look at, and the speed
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TRIES = 10  # places tried before an object is made smaller
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One object. mask: (H, W) bool, its visible pixels; box_xyxy: inclusive; point_xy: farthest from the mask's edge."""
+    """mask: (H, W) bool, its visible pixels; box_xyxy: inclusive; point_xy: deepest inside the mask."""
 
     concept: str
     mask: np.ndarray
@@ -63,12 +63,12 @@ class _Look:
 
 
 class Composer:
-    """Makes scenes of one split. Reads nothing but its world; every choice comes from the rng it is handed."""
+    """Makes scenes of one split; every choice comes from the rng it is handed."""
 
     def __init__(self, world: World, split: str, concepts: Sequence[str] | None = None) -> None:
-        """split: train; val (training sprites, clean pictures); test and style (held-out sprites and backgrounds).
+        """split: train; val (training sprites, clean pictures); test, style (held-out sprites, backgrounds).
 
-        concepts: the only ones to show; default all. Raises ValueError for an unknown split or when nothing is left.
+        concepts: the only ones to show; default all. Raises ValueError for an unknown split or no sprite.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
@@ -89,9 +89,9 @@ class Composer:
         self._kinds = [members for _, members in sorted(kinds.items()) if len(members) > 1]
 
     def scene(self, rng: np.random.Generator, wh: tuple[int, int], count: int | None = None) -> Scene:
-        """One picture of wh = (width, height) pixels with `count` objects (1..8; default drawn, mostly 3 to 6).
+        """One picture of wh = (width, height) pixels with `count` objects (1..8; default: drawn).
 
-        The same rng state gives the same scene. An object for which no room is found is left out (rare below 8).
+        The same rng state gives the same scene. An object that finds no room is left out (one in 4,000).
         """
         if count is None:
             count = 1 + int(np.searchsorted(np.cumsum(COUNT_WEIGHTS), rng.random() * sum(COUNT_WEIGHTS)))
@@ -143,7 +143,7 @@ class Composer:
     def _sizes(
         self, rng: np.random.Generator, sprites: list[Sprite], wh: tuple[int, int], look: _Look
     ) -> list[tuple[Sprite, float, float | None]]:
-        """Each sprite with its longest side in pixels and, on a ground, the height of its base; back to front."""
+        """Each sprite, its longest side in pixels and, on a ground, the height of its base; back to front."""
         short = min(wh)
         most = min(0.6, 1.3 / np.sqrt(len(sprites)) * np.sqrt(max(wh) / short))
         rows = []
@@ -153,7 +153,7 @@ class Composer:
             if look.ground is not None:  # nearer is lower and larger
                 low = look.ground + (wh[1] - look.ground) * (0.1 + 0.88 * depth)
                 size = short * (0.18 + (most - 0.18) * np.clip(0.65 * depth + 0.5 * share - 0.08, 0, 1))
-            least = np.sqrt(0.0016 * short * short / max(sprite.fill, 0.02))  # thin things need length to be seen
+            least = short * np.sqrt(0.0016 / max(sprite.fill, 0.02))  # thin things need length to be seen
             rows.append((sprite, float(min(max(size, least), 0.85 * short)), low))
         fills_frame = rng.random() < (0.25 if len(rows) == 1 else 0.06)
         if fills_frame:
@@ -161,9 +161,15 @@ class Composer:
         return rows[:fills_frame] + sorted(rows[fills_frame:], key=lambda row: row[2] or 0)
 
     def _place(
-        self, rng: np.random.Generator, easel: paint.Easel, look: _Look, sprite: Sprite, size: float, low: float | None
+        self,
+        rng: np.random.Generator,
+        easel: paint.Easel,
+        look: _Look,
+        sprite: Sprite,
+        size: float,
+        low: float | None,
     ) -> str | None:
-        """Paint the sprite where it hides little and little of it is cut off; its colour name as painted."""
+        """Paint the sprite where it hides little; its colour name as painted."""
         turn = float(rng.normal(0, 7) if rng.random() < 0.75 else rng.uniform(-28, 28)) if self._rich else 0.0
         flip, squeeze = rng.random() < 0.5, float(rng.uniform(0.88, 1.12)) if self._rich else 1.0
         hue = int(rng.integers(15, 165)) if sprite.concept in RECOLOURED and rng.random() < 0.4 else 0
@@ -182,16 +188,21 @@ class Composer:
                     y = round(low + 0.3 * (down - 0.5) * (height - look.ground)) - tall
                     y = min(max(0, y), height - tall)
                 if easel.fits(solid, x, y, VISIBLE, overlap):
-                    gains = look.light * easel.glow(patch.shape[:2], x, y)
-                    patch = paint.tint(paint.shift_hue(patch, hue) if hue else patch, contrast, brightness, gains)
-                    if look.cast and low is not None:
-                        paint.cast_shadow(easel.rgb, patch[..., 3], x, y, look.lean, look.squash, look.cast)
-                    if look.contact and low is not None:
-                        paint.contact_shadow(easel.rgb, patch[..., 3], x, y, look.contact)
-                    easel.paint(patch, solid, x, y)
+                    patch = paint.shift_hue(patch, hue) if hue else patch
+                    gains = look.light * easel.glow((tall, wide), x, y)
+                    if low is not None:
+                        _shadows(easel.rgb, patch[..., 3], x, y, look)
+                    easel.paint(paint.tint(patch, contrast, brightness, gains), solid, x, y)
                     return color_name(paint.shift_hue(sprite.levels[-1], hue)) if hue else sprite.color
             size *= 0.8
         return None
+
+
+def _shadows(rgb: np.ndarray, alpha: np.ndarray, x: int, y: int, look: _Look) -> None:
+    if look.cast:
+        paint.cast_shadow(rgb, alpha, x, y, look.lean, look.squash, look.cast)
+    if look.contact:
+        paint.contact_shadow(rgb, alpha, x, y, look.contact)
 
 
 def _object(mask: np.ndarray, sprite: Sprite, color: str | None) -> SceneObject:
@@ -235,7 +246,8 @@ def main() -> None:
     for wh in ((168, 168), (448, 336)):
         rng, start = np.random.default_rng(1), time.process_time()
         total = sum(len(composer.scene(rng, wh).objects) for _ in range(200))
-        print(f"{wh}: {200 / (time.process_time() - start):.0f} scenes a CPU-second, {total / 200:.2f} objects each")
+        speed = 200 / (time.process_time() - start)
+        print(f"{wh}: {speed:.0f} scenes a CPU-second, {total / 200:.2f} objects each")
 
 
 if __name__ == "__main__":

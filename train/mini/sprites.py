@@ -1,15 +1,17 @@
-"""Build the mini world's shipped packs (sprites and backgrounds) from public packages; needed only to change them.
+"""Build the mini world's shipped packs from public packages; needed only to change them.
 
     mkdir packages && cd packages
-    apt-get download tuxpaint-stamps-default=2022.06.04-1 sweethome3d-furniture=1.8-1 sweethome3d=7.0.2+dfsg-3 \
-        mate-backgrounds=1.26.0-1 plasma-workspace-wallpapers=4:5.27.5-2 lomiri-wallpapers-16.04=20.04.0-2
-    npm pack @lobehub/fluent-emoji-3d@1.1.0 @iconify-json/noto@1.2.9 @iconify-json/twemoji@1.2.5 @pmndrs/assets@1.7.0
+    apt-get download tuxpaint-stamps-default=2022.06.04-1 sweethome3d-furniture=1.8-1 \
+        sweethome3d=7.0.2+dfsg-3 mate-backgrounds=1.26.0-1 plasma-workspace-wallpapers=4:5.27.5-2 \
+        lomiri-wallpapers-16.04=20.04.0-2
+    npm pack @lobehub/fluent-emoji-3d@1.1.0 @iconify-json/noto@1.2.9 @iconify-json/twemoji@1.2.5 \
+        @pmndrs/assets@1.7.0
     pip install resvg-py OpenEXR                      # only this build needs them
     python -m train.mini.sprites build --packages packages
 
-It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title; every
-line was chosen by eye) and writes, into assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2):
-sprites.zip and backgrounds.zip (WebP), and index.json, which says what each file is and whose.
+It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title)
+and writes, into assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites.zip and
+backgrounds.zip (WebP), and index.json, which says what each file is and whose.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -86,7 +88,7 @@ class Source:
         self._icons: dict[str, dict] = {}
 
     def rgba(self, pack: str, path: str) -> np.ndarray:
-        """(H, W, 4) uint8. Raises KeyError or OSError when the package lacks it, ValueError when it has no alpha."""
+        """(H, W, 4) uint8. Raises KeyError or OSError when it is not there, ValueError without alpha."""
         folder = self._folders[package_key(pack)]
         if path.startswith("icons.json#"):
             return self._svg(self._icon_svg(pack, folder, path.split("#")[1]))
@@ -109,7 +111,9 @@ class Source:
         icons = self._icons[pack]
         icon = icons["icons"][name]
         size = [icon.get(side, icons.get(side, 16)) for side in ("width", "height")]
-        return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">{icon["body"]}</svg>'
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">{icon["body"]}</svg>'
+        )
 
     @staticmethod
     def _svg(text: str) -> np.ndarray:
@@ -120,7 +124,7 @@ class Source:
 
 
 def trim(rgba: np.ndarray) -> np.ndarray:
-    """Cut to the visible part and bring the longest side to LONGEST_PX at most; ValueError when little is left."""
+    """Cut to the visible part and shrink to LONGEST_PX; ValueError when little is left."""
     solid = rgba[..., 3] > 12
     ys, xs = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     if not len(ys):
@@ -132,11 +136,12 @@ def trim(rgba: np.ndarray) -> np.ndarray:
         raise ValueError("mostly transparent")
     shrink = min(1.0, LONGEST_PX / max(cut.shape[:2]))
     size = tuple(max(1, round(side * shrink)) for side in cut.shape[1::-1])
-    return np.array(Image.fromarray(cut).convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA"))
+    small = Image.fromarray(cut).convert("RGBa").resize(size, Image.Resampling.LANCZOS)  # "a": premultiplied
+    return np.array(small.convert("RGBA"))
 
 
 def bleed(rgba: np.ndarray) -> np.ndarray:
-    """Fill the colour under transparent pixels from their visible neighbours, so that no edge gets a dark fringe."""
+    """Fill the colour under transparent pixels from their neighbours, so that no edge gets a dark fringe."""
     alpha = rgba[..., 3:].astype(np.float32) / 255
     alpha[alpha < 0.5] = 0
     near, weight = rgba[..., :3] * alpha, alpha
@@ -187,11 +192,11 @@ def hold_out(sprites: dict[Entry, bytes]) -> dict[Entry, bytes]:
         own = sorted(e.id for e in sprites if e.concept == concept and e.split == "train")
         if len(own) >= 2:
             chosen.add(random.Random(f"{SPLIT_SEED} {concept}").choice(own))
-    return {Entry(**{**asdict(e), "split": "test"}) if e.id in chosen else e: data for e, data in sprites.items()}
+    return {replace(e, split="test") if e.id in chosen else e: data for e, data in sprites.items()}
 
 
 def write_pack(folder: Path, sprites: dict[Entry, bytes], backgrounds: dict[Background, bytes]) -> None:
-    """sprites.zip, backgrounds.zip (entries uncompressed, dateless: the same input gives the same bytes), index.json."""
+    """sprites.zip, backgrounds.zip (uncompressed, dateless: same input, same bytes) and index.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, files in (("sprites.zip", sprites), ("backgrounds.zip", backgrounds)):
         with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_STORED) as bundle:
@@ -222,7 +227,7 @@ def build(packages: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the mini world's sprite and background packs.")
     parser.add_argument("command", choices=["build"])
-    parser.add_argument("--packages", type=Path, required=True, help="folder with the downloaded .deb and .tgz files")
+    parser.add_argument("--packages", type=Path, required=True, help="folder with the .deb and .tgz files")
     build(parser.parse_args().packages)
 
 

@@ -1,8 +1,8 @@
 """The shipped world in memory: every sprite decoded once, with smaller copies, a colour name and a split.
 
-    from train.mini.world import World
-    world = World.load()                      # both packs; gpl=False leaves the GPL pack out
-    world.sprites["dog"]                      # tuple[Sprite, ...]
+from train.mini.world import World
+world = World.load()                      # both packs; gpl=False leaves the GPL pack out
+world.sprites["dog"]                      # tuple[Sprite, ...]
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RECOLOURED = frozenset(_ANY_COLOUR.split(", "))
 
 @dataclass(frozen=True)
 class Sprite:
-    """One cut-out. levels: (h, w, 4) uint8 straight-alpha RGBA in full, half and quarter size, with a thin rim."""
+    """One cut-out. levels: (h, w, 4) uint8 straight-alpha RGBA, full, half, quarter size, with a thin rim."""
 
     id: str
     concept: str
@@ -72,7 +72,9 @@ class World:
     backdrops: tuple[Backdrop, ...]
 
     @classmethod
-    def load(cls, folder: Path = ASSETS, *, gpl: bool = True, concepts: Collection[str] | None = None) -> World:
+    def load(
+        cls, folder: Path = ASSETS, *, gpl: bool = True, concepts: Collection[str] | None = None
+    ) -> World:
         """Read folder/world and, where it is there and wanted, folder/world-gpl.
 
         concepts: read only these (faster, smaller). Raises FileNotFoundError without a pack, ValueError for a

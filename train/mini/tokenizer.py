@@ -57,14 +57,13 @@ def fixed_phrases() -> list[str]:
 
 
 def words_of(texts: Iterable[str], names: Iterable[str], limit: int = 3500) -> list[str]:
-    """The most frequent pieces of `texts`, where a name of several words is one piece. Lower case and as written."""
+    """The most frequent pieces of `texts`, each with and without a space before it; a name of several words is one."""
     pattern = re.compile(_piece_pattern(names))
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(piece for piece in pattern.findall(text) if not piece.strip().isdigit())
-    named = [form for name in sorted(names) for form in (" " + name, name)]
-    frequent = [piece for piece, _ in counts.most_common(limit)]
-    return list(dict.fromkeys([*named, *frequent]))
+    whole = [*sorted(names), *(piece.strip() for piece, _ in counts.most_common(limit) if piece.strip())]
+    return list(dict.fromkeys(form for word in whole for form in (" " + word, word)))
 
 
 def build_tokenizer(texts: Iterable[str], names: Iterable[str], frame_px: int = FRAME_PX) -> Tokenizer:

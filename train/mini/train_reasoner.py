@@ -44,10 +44,10 @@ class Plan:
 
     minutes: float
     see: float = 0.3
-    pictures: int = 32
+    pictures: int = 8
     questions: int = 4
-    rate: float = 1.2e-3
-    warmup: int = 300
+    rate: float = 1e-3
+    warmup: int = 200
     average: float = 0.999
 
     def learning_rate(self, step: int, progress: float) -> float:
@@ -232,7 +232,7 @@ def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str
                 mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
             run.seconds += time.monotonic() - began
             bar.update(round(run.seconds) - bar.n)
-            if run.step % 10 == 0:
+            if run.step % 50 == 0:
                 bar.set_postfix(step=run.step, **{name: f"{value:.3f}" for name, value in mean.items()})
                 log.write(json.dumps({"step": run.step, "seconds": round(run.seconds), **mean}) + "\n")
                 log.flush()

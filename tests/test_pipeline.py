@@ -26,7 +26,7 @@ from segzero.pipeline import (
     check_question,
 )
 from segzero.presets import Preset
-from segzero.segmenter import Masks
+from segzero.segmenter import Masks, Segmenter
 
 PRESET = Preset(name="test", reasoner="", segmenter="", frame_px=100, dialect=MULTI)
 WH = (200, 50)  # a frame pixel is 2 picture pixels across and half a pixel down
@@ -360,6 +360,31 @@ def test_refine_with_points_adds_up_and_leaves_the_first_result_alone():
     assert third.targets == first.targets and third.raw == first.raw
     assert third.seconds["refine"] >= 0 and "refine" not in first.seconds
     assert len(asked.reasoner.asked) == 1 and len(asked.segmenter.embedded) == 1
+
+
+def test_a_picture_is_encoded_once_for_all_its_masks_and_refinements():
+    """With the real Segmenter around a backend that counts."""
+
+    class Backend:
+        low_res_px = 8
+        encoded, decoded = 0, []
+
+        def encode(self, rgb):
+            self.encoded += 1
+            return rgb.shape[:2]
+
+        def decode(self, state, boxes, points, labels):
+            self.decoded.append((boxes.tolist(), points.tolist(), labels.tolist()))
+            n = len(boxes)
+            return np.ones((n, *state), bool), np.ones(n, np.float32), np.zeros((n, 8, 8), np.float32)
+
+    backend = Backend()
+    asked = pipeline(segmenter=Segmenter(backend))
+    result = asked.run(picture(), "What?")
+    asked.refine(result, 0, add=[(50, 25)], remove=[(5, 5)])
+    assert backend.encoded == 1 and len(backend.decoded) == 3
+    assert backend.decoded[0] == ([[20, 10, 60, 30]], [[[40, 20]]], [[1]])
+    assert backend.decoded[2] == ([[20, 10, 60, 30]], [[[40, 20], [50, 25], [5, 5]]], [[1, 1, 0]])
 
 
 def test_refine_with_a_box():

@@ -1,4 +1,4 @@
-"""The mini's tokenizer and its packed training forward: the same numbers as the real class, with less work."""
+"""The mini's tokenizer and its packed forward: the same numbers as the real class, with less work."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ TEXTS = [
 ]
 ANSWER = (
     "<think>Something that keeps rain off is needed. The umbrella does that.</think>"
-    '<answer>[{"bbox_2d": [10,100,120,167], "point_2d": [30,110]}, {"bbox_2d": [1,2,3,4], "point_2d": [2,3]}]</answer>'
+    '<answer>[{"bbox_2d": [10,100,120,167], "point_2d": [30,110]}, '
+    '{"bbox_2d": [1,2,3,4], "point_2d": [2,3]}]</answer>'
 )
 
 

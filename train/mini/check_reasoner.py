@@ -1,4 +1,4 @@
-"""How well a mini reasoner points, without the segmenter: boxes of its own free-running answers against the truth.
+"""How well a mini reasoner points: the boxes of its own free-running answers against the truth.
 
     python -m train.mini.check_reasoner runs/reasoner/model --split test --questions 256
 
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from segzero.answer import MULTI, parse_answer
 from segzero.geometry import box_iou, to_frame
 from segzero.reasoner import Reasoner
+from train.mini.knowledge import knowledge
 from train.mini.questions import Question, sample
 from train.mini.reasoner_data import scene_size
 from train.mini.scenes import Composer, Scene, World
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=6, help="print this many answers")
     args = parser.parse_args()
     reasoner = Reasoner.load(args.model, device="cpu", max_new_tokens=200)
-    composer = Composer(World.load(), args.split)
+    composer = Composer(World.load(concepts=set(knowledge().concepts)), args.split)
     wording = "train" if args.split == "train" else "test"
     rng = np.random.default_rng(7)
     scores = defaultdict(list)
@@ -59,7 +60,7 @@ def main() -> None:
         pairs = [(scene, question) for scene in scenes for question in sample(scene, rng, wording, 1)]
         frames = [to_frame(Image.fromarray(scene.image), args.frame) for scene, _ in pairs]
         texts = reasoner.generate(frames, [MULTI.prompt(question.text) for _, question in pairs])
-        for (scene, question), text in zip(pairs, texts):
+        for (scene, question), text in zip(pairs, texts, strict=True):
             scores[question.kind].append(score(scene, question, text, args.frame))
             if start == 0 and len(scores[question.kind]) == 1 and len(scores) <= args.show:
                 print(f"\n{question.text}\n  said: {text}\n  true: {question.thought}")

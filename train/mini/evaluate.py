@@ -3,7 +3,7 @@
     python -m train.mini.evaluate                       # the bundled weights -> assets/mini/results.json
     python -m train.mini.evaluate --reasoner runs/reasoner/model --results runs/reasoner/results.json
 
-Prints and writes: the segmenter's mean IoU given each object's true box and point; and for the whole pipeline,
+Prints and writes: the segmenter's mean IoU from each object's true box and point; for the whole pipeline,
 from picture and question to mask, gIoU (both empty counts 1, an unreadable answer 0) overall and per kind of
 question, and the share of answers that parse. One line per question goes to a JSONL beside the results, from
 which an interrupted run goes on.
@@ -12,6 +12,7 @@ which an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 import segzero
 from segzero.geometry import Target
+from train.mini.knowledge import knowledge
 from train.mini.questions import KINDS, Question, sample
 from train.mini.scenes import Composer, Scene, World
 
@@ -29,7 +31,7 @@ SEED = 20_260_000
 
 
 def test_case(composer: Composer, index: int, split: str) -> tuple[Scene, Question | None]:
-    """Scene `index` of the test set with one question; the kinds take turns, as far as a scene allows them."""
+    """Scene `index` of the test set with one question; the kinds take turns, where a scene allows it."""
     rng = np.random.default_rng([SEED, index])
     ratio = float(np.exp(rng.uniform(-0.45, 0.45)))
     scene = composer.scene(rng, (int(384 * ratio**0.5), int(384 / ratio**0.5)))
@@ -64,7 +66,7 @@ def judge(pipeline, scene: Scene, question: Question) -> dict:
         "iou": iou(result.mask, truth),
         "said_none": result.status == "no_target",
         "is_none": not question.targets,
-        "segmenter_ious": [iou(mask, thing.mask) for mask, thing in zip(masks, scene.objects)],
+        "segmenter_ious": [iou(mask, thing.mask) for mask, thing in zip(masks, scene.objects, strict=True)],
         "seconds": result.seconds["total"],
     }
 
@@ -94,6 +96,15 @@ def _mean(values: list) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
+def fingerprint(*folders: str) -> str:
+    """Eight hex digits of the weights in these folders, so that no run goes on from another model's lines."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for file in sorted(Path(folder).glob("*.safetensors")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=500)
@@ -103,8 +114,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("assets/mini/results.json"))
     args = parser.parse_args()
     pipeline = segzero.load("mini", reasoner=args.reasoner, segmenter=args.segmenter)
-    composer = Composer(World.load(), args.split)
-    path = Path("runs/evaluate") / f"{args.results.parent.name}-{args.split}.jsonl"
+    composer = Composer(World.load(concepts=set(knowledge().concepts)), args.split)
+    preset = pipeline.preset
+    path = Path("runs/evaluate") / f"{fingerprint(preset.reasoner, preset.segmenter)}-{args.split}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     with path.open("a") as file:

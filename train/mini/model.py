@@ -1,9 +1,9 @@
 """The mini reasoner: Qwen2.5-VL's real classes with a small config, and a batched forward for training it.
 
-`build_model` gives a `Qwen2_5_VLForConditionalGeneration`; nothing about it is special, so every line that runs
-for it runs for the 7B. `PackedForward` computes the same numbers as the model's own forward (a test asserts it)
-for the one case that training has: pictures of one size, each with several questions. The picture is seen once
-and its questions hang off it as branches, which costs half of asking them one by one.
+`build_model` gives a `Qwen2_5_VLForConditionalGeneration`; nothing about it is special, so every line that
+runs for it runs for the 7B. `PackedForward` computes the same numbers as the model's own forward (a test
+asserts it) for the one case that training has: pictures of one size, each with several questions. The picture
+is seen once and its questions hang off it as branches, which costs half of asking them one by one.
 """
 
 from __future__ import annotations
@@ -27,24 +27,36 @@ PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 def build_model(
     tokenizer, *, vision_dim: int = 192, vision_depth: int = 6, text_dim: int = 256, text_depth: int = 4
 ):
-    """A random mini for `tokenizer` (a Hugging Face tokenizer with Qwen's special tokens); about 7 M parameters.
+    """A random mini for `tokenizer`, a Hugging Face one with Qwen's special tokens; 8.5 M parameters.
 
     The picture's rows and columns live in mRoPE's slower bands. At the real model's theta of 1e6 those bands
-    hardly turn over a grid of six cells; at 200 they do, and the slowest still carry content over a whole answer.
+    hardly turn over a grid of six cells; at 200 they do, and the slowest still carry content over an answer.
     """
     token = tokenizer.convert_tokens_to_ids
     vision = {
-        "depth": vision_depth, "hidden_size": vision_dim, "intermediate_size": 3 * vision_dim,
-        "num_heads": vision_dim // 32, "patch_size": PATCH_PX, "spatial_merge_size": MERGE, "out_hidden_size": text_dim,
+        "depth": vision_depth,
+        "hidden_size": vision_dim,
+        "intermediate_size": 3 * vision_dim,
+        "num_heads": vision_dim // 32,
+        "patch_size": PATCH_PX,
+        "spatial_merge_size": MERGE,
+        "out_hidden_size": text_dim,
         "fullatt_block_indexes": list(range(vision_depth)),
-    }  # fmt: skip
+    }
     text = {
-        "vocab_size": len(tokenizer), "hidden_size": text_dim, "intermediate_size": 3 * text_dim,
-        "num_hidden_layers": text_depth, "num_attention_heads": text_dim // 64, "num_key_value_heads": text_dim // 64,
-        "max_position_embeddings": 4096, "bos_token_id": None, "eos_token_id": token("<|im_end|>"),
-        "pad_token_id": token("<|endoftext|>"), "tie_word_embeddings": True,
+        "vocab_size": len(tokenizer),
+        "hidden_size": text_dim,
+        "intermediate_size": 3 * text_dim,
+        "num_hidden_layers": text_depth,
+        "num_attention_heads": text_dim // 64,
+        "num_key_value_heads": text_dim // 64,
+        "max_position_embeddings": 4096,
+        "bos_token_id": None,
+        "eos_token_id": token("<|im_end|>"),
+        "pad_token_id": token("<|endoftext|>"),
+        "tie_word_embeddings": True,
         "rope_parameters": {"rope_type": "default", "rope_theta": 200.0, "mrope_section": [8, 12, 12]},
-    }  # fmt: skip
+    }
     config = Qwen2_5_VLConfig(
         vision_config=vision,
         text_config=text,
@@ -76,7 +88,7 @@ def to_patches(frames: Tensor) -> Tensor:
 class Packed:
     """One batch of pictures with their questions as branches.
 
-    ids: (B, L) token ids: the prefix (chat head + picture), then the branches one after the other, right-padded.
+    ids: (B, L) token ids: the prefix (chat head + picture), then one branch after the other, right-padded.
     branch: (B, L) 0 in the prefix, 1.. in a branch, -1 in padding.  position: (3, B, L) mRoPE positions.
     """
 

@@ -3,8 +3,8 @@
     loader = batches(processor, seed=0, pictures=32, questions=4)
     batch = next(iter(loader))
 
-Everything about the answer's form comes from segzero: the prompt, the answer's text and the frame are the ones
-that the app, the evaluation and the GRPO trainer use.
+Everything about the answer's form comes from segzero: the prompt, the answer's text and the frame are the
+ones that the app, the evaluation and the GRPO trainer use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Batch:
     """B pictures with their questions.
 
     frames: (B, 3, S, S) uint8.  labels: (B, L) next-token targets, IGNORE where none.
-    cell_concept: (B, cells) 0 nothing, 1 + concept, IGNORE where mixed.  cell_box: (B, cells, 4) xyxy frame pixels.
+    cell_concept: (B, cells) 0 nothing, 1 + concept, IGNORE where mixed.
+    cell_box: (B, cells, 4) xyxy frame pixels.
     look_row, look_at: (K,) the tokens that must look at the picture; look_cells: (K, cells) bool, where.
     """
 
@@ -142,7 +143,7 @@ def collate(encoder: Encoder, scenes: Sequence[Scene], questions: Sequence[Seque
     cell_concept = np.zeros((len(scenes), encoder.side**2), np.int64)
     cell_box = np.zeros((len(scenes), encoder.side**2, 4), np.float32)
     frames = np.empty((len(scenes), encoder.frame_px, encoder.frame_px, 3), np.uint8)
-    for row, (scene, asked) in enumerate(zip(scenes, questions)):
+    for row, (scene, asked) in enumerate(zip(scenes, questions, strict=True)):
         frames[row] = np.asarray(to_frame(Image.fromarray(scene.image), encoder.frame_px))
         boxes, points = encoder.in_frame(scene)
         share = encoder.cells(scene)
@@ -163,9 +164,15 @@ def collate(encoder: Encoder, scenes: Sequence[Scene], questions: Sequence[Seque
         torch.from_numpy(np.stack(owners)) if owners else torch.zeros(0, encoder.side**2, dtype=torch.bool)
     )
     return Batch(
-        torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(), packed, labels, torch.from_numpy(cell_concept),
-        torch.from_numpy(cell_box), look[:, 0], look[:, 1], cells,
-    )  # fmt: skip
+        torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(),
+        packed,
+        labels,
+        torch.from_numpy(cell_concept),
+        torch.from_numpy(cell_box),
+        look[:, 0],
+        look[:, 1],
+        cells,
+    )
 
 
 def _dense_targets(encoder: Encoder, scene: Scene, share: np.ndarray, boxes: np.ndarray):
@@ -240,9 +247,16 @@ def _crowd(rng: np.random.Generator, crowd: tuple[int, int]) -> int:
 
 
 def batches(
-    encoder: Encoder, *, split: str = "train", seed: int, pictures: int, questions: int,
-    crowd: tuple[int, int] = (2, 6), first: int = 0, workers: int = 1,
-) -> Iterator[Batch]:  # fmt: skip
+    encoder: Encoder,
+    *,
+    split: str = "train",
+    seed: int,
+    pictures: int,
+    questions: int,
+    crowd: tuple[int, int] = (2, 6),
+    first: int = 0,
+    workers: int = 1,
+) -> Iterator[Batch]:
     """Endless batches, composed in `workers` background processes; with 0 workers, inline."""
     stream = _Stream(encoder, split, seed, pictures, questions, crowd, first)
     return iter(

@@ -29,14 +29,15 @@ from segzero.answer import MULTI
 FRAME_PX = 168
 SYSTEM = "You are a helpful assistant."
 SPECIAL = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",
-    "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
-    "<|image_pad|>", "<|video_pad|>",
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
+    "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>",
+    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
 ]  # fmt: skip
 # Qwen2.5-VL's chat format, written for one picture or more and plain text.
 CHAT_TEMPLATE = (
     "{% for m in messages %}"
-    "{% if loop.first and m.role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "{% if loop.first and m.role != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
     "<|im_start|>{{ m.role }}\n"
     "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"
     "{% if part.type == 'image' or 'image' in part %}<|vision_start|><|image_pad|><|vision_end|>"
@@ -57,7 +58,10 @@ def fixed_phrases() -> list[str]:
 
 
 def words_of(texts: Iterable[str], names: Iterable[str], limit: int = 3500) -> list[str]:
-    """The most frequent pieces of `texts`, each with and without a space before it; a name of several words is one."""
+    """The most frequent pieces of `texts`, each with and without a space before it.
+
+    A name of several words is one piece.
+    """
     pattern = re.compile(_piece_pattern(names))
     counts: Counter[str] = Counter()
     for text in texts:

@@ -3,9 +3,9 @@
     python -m train.mini.train_reasoner --minutes 90 --out runs/reasoner
 
 Two stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept it
-shows and where that object's box is, on the visual tokens and again in the middle of the language model. ANSWER:
-questions with a short true thought and an answer, as next-token prediction, the dense losses kept on. Three
-things make retrieval ("which of these things is meant, and where is it") learnable in minutes instead of hours:
+shows and where that object's box is, on the visual tokens and again in the middle of the language model.
+ANSWER: questions with a short true thought and an answer, as next-token prediction, the dense losses kept on.
+Three things teach retrieval ("which of these things is meant, and where is it") explicitly:
   * the token before a name or a box is told which cells to look at (an attention loss, in one layer);
   * a coordinate's target is a narrow bell over neighbouring numbers, so near misses are cheap;
   * coordinates are read from the middle layer through the same embedding that writes them.
@@ -74,12 +74,12 @@ def bell(labels: Tensor, size: int) -> Tensor:
 def dense_losses(
     probes: Probes, embed: Tensor, seen: Tensor, middle: Tensor, batch: Batch, frame_px: int
 ) -> Tensor:
-    """Concept and box of each cell, from the visual tokens `seen` and the middle states `middle` (B, cells, D)."""
+    """Concept and box of each cell, from visual tokens `seen` and middle states `middle` (B, cells, D)."""
     wanted = batch.cell_concept.flatten()
     weight = torch.ones(probes.concept[0].out_features, device=seen.device)
     weight[0] = 0.3
     loss = seen.new_zeros((), dtype=torch.float32)
-    for head, hidden in zip(probes.concept, (seen, middle)):
+    for head, hidden in zip(probes.concept, (seen, middle), strict=True):
         logits = head(hidden).float().flatten(0, 1)
         loss = loss + F.cross_entropy(logits, wanted, weight, ignore_index=IGNORE, label_smoothing=0.05)
     row, cell = (batch.cell_concept > 0).nonzero(as_tuple=True)
@@ -168,7 +168,7 @@ class Run:
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
-        for old, new in zip(self.averaged.parameters(), self.model.parameters()):
+        for old, new in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
             old.lerp_(new.detach(), 1 - keep)
 
     def save(self, folder: Path) -> None:

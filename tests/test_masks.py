@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from segzero.export import encode_mask
-from train.masks import MaskError, decode_rle, read_mask
+from segzero.masks import MaskError, decode_rle, read_mask
 
 WH = (6, 4)  # width, height
 

@@ -126,6 +126,7 @@ def connect(widgets: Widgets, on: Listeners) -> None:
         answers.append(answer)
     w.question.stop(None, None, None, cancels=answers, **QUIET)
     w.stage.another(on.another, [w.visit], w.all, cancels=answers, queue=False, **QUIET)
+    w.stage.correct(on.correct, [w.visit], [w.stage], **QUIET)
     w.chat.clear(on.clear, None, w.all, cancels=answers, queue=False, **QUIET)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from page.examples import Example
+from page.stage import View
 from page.visit import Visit
 from segzero.hub import ModelError
 from segzero.picture import PictureError, load_picture
@@ -73,6 +74,15 @@ class Listeners:
         """-> chat, stage, question: after an answer, after Stop and after an error alike."""
         visit.stop()
         return visit.chat, visit.view, gr.update(**ASKING)
+
+    def correct(self, click: gr.EventData, visit: Visit) -> View | None:
+        """-> stage, after a click that adds to an object's mask or removes from it."""
+        if visit.result is None:
+            return visit.view
+        point, index = (float(click.x), float(click.y)), int(click.number) - 1
+        points = {"add": [point]} if click.add else {"remove": [point]}
+        visit.correct(self._pipeline.refine(visit.result, index, **points), index)
+        return visit.view
 
     def example(self, chosen: gr.SelectData) -> tuple[str, str]:
         """-> picture, question of the card that was clicked."""

@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_pil_to_cache
+from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
 
 from segzero.draw import color_of
-from segzero.geometry import Target
+from segzero.geometry import Point, Target
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "page"
 MAX_SIDE_PX = 1600  # of the copy that the page shows; masks travel at the same size
+
+
+Click = tuple[Point, bool]  # as in segzero.result.Result.clicks
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Shown:
         ""  # a PNG of one bit a pixel as a data: URI, of the shown copy's size; "" until it is segmented
     )
     score: float | None = None
+    clicks: tuple[tuple[float, float, bool], ...] = ()  # corrections: x, y, and whether to add or to remove
 
 
 @dataclass(frozen=True)
@@ -57,18 +62,27 @@ class View:
         """A view of the upright RGB picture, no objects yet; its reduced copy is written below `cache`."""
         copy = image.copy()
         copy.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-        path = save_pil_to_cache(copy, cache_dir=cache, name="picture", format="jpeg")
+        buffer = io.BytesIO()
+        copy.save(buffer, "JPEG", quality=92, subsampling=0)
+        path = save_bytes_to_cache(buffer.getvalue(), "picture.jpg", cache_dir=cache)
         return cls(path, image.size, copy.size, status=status)
 
     def with_target(self, index: int, target: Target) -> View:
         """The same with object `index` (from 0) located but not yet segmented."""
         return self._with(index, Shown(index + 1, color_of(index), target.box_xyxy, target.points_xy))
 
-    def with_object(self, index: int, target: Target, mask: np.ndarray, score: float) -> View:
+    def with_object(
+        self, index: int, target: Target, mask: np.ndarray, score: float, clicks: Sequence[Click] = ()
+    ) -> View:
         """The same with object `index` (from 0) and its mask, (H, W) bool of the original picture."""
-        uri = mask_uri(mask, self.shown_wh)
         shown = Shown(
-            index + 1, color_of(index), target.box_xyxy, target.points_xy, uri, round(float(score), 3)
+            index + 1,
+            color_of(index),
+            target.box_xyxy,
+            target.points_xy,
+            mask=mask_uri(mask, self.shown_wh),
+            score=round(float(score), 3),
+            clicks=tuple((x, y, add) for (x, y), add in clicks),
         )
         return self._with(index, shown)
 
@@ -90,7 +104,11 @@ def mask_uri(mask: np.ndarray, wh: tuple[int, int]) -> str:
 
 
 class Stage(gr.HTML):
-    """Shows a View. The browser can trigger `another`: the visitor wants a different picture."""
+    """Shows a View.
+
+    The browser can trigger `another`: the visitor wants a different picture; and `correct`, with the object's
+    "number" from 1, "x" and "y" in pixels of the original picture, and whether to "add" or to remove.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(

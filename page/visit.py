@@ -76,6 +76,13 @@ class Visit:
             self.chat = [*before, _thought(text, pondered)]
             yield not isinstance(event, Thinking)
 
+    def correct(self, result: Result, index: int) -> None:
+        """Show the result that a correction of object `index` has led to."""
+        self.result = result
+        of_object = (result.targets[index], result.masks[index], result.scores[index])
+        view = self.view.with_object(index, *of_object, clicks=result.clicks[index])
+        self.view = view.saying(f"Object {index + 1} corrected", state="done")
+
     def stop(self, why: str = "Stopped.") -> None:
         """End a turn that has not finished; what it has shown so far stays."""
         if self.view is None or self.view.state == "done":

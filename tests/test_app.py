@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from fakes import THOUGHT, FakePipeline, half
@@ -125,6 +126,26 @@ def test_a_second_question_keeps_the_first_and_the_picture(on: Listeners, photo:
     assert visit.image is image
     assert [m["content"] for m in visit.chat if m["role"] == "user"] == ["What is left?", "What is right?"]
     assert len(visit.view.objects) == 1
+
+
+def test_clicks_correct_a_mask(on: Listeners, photo: str):
+    visit, _ = ask(on, photo, "What is left and right?")
+    before = visit.view
+    view = on.correct(click(number=2, x=5.5, y=9, add=True), visit)
+    assert visit.result.masks[1, :, 5].all()
+    assert view.objects[0] == before.objects[0] and view.objects[1].mask != before.objects[1].mask
+    assert view.objects[1].clicks == ((5.5, 9.0, True),)
+    view = on.correct(click(number=2, x=5.5, y=9, add=False), visit)
+    assert view.objects[1].mask == before.objects[1].mask
+    assert [add for _, _, add in view.objects[1].clicks] == [True, False]
+
+
+def test_there_is_nothing_to_correct_before_an_answer(on: Listeners):
+    assert on.correct(click(number=1, x=0, y=0, add=True), Visit()) is None
+
+
+def click(**data: object) -> gr.EventData:
+    return gr.EventData(None, data)
 
 
 def test_two_visitors_share_nothing(on: Listeners, photo: str, tmp_path: Path):

@@ -20,6 +20,7 @@ let opacity = 0.45;
 let plain = false; // while Compare is held
 let hovered = 0; // numbers of objects, 0 for none
 let singled = 0;
+let correcting = false; // a click corrects a mask instead of singling an object out
 let frame = 0;
 let updates = 0;
 
@@ -95,7 +96,8 @@ function paintAll(now) {
     if (object.paint && layersOn.masks) paintMask(pen, object, strength, focus === object.number);
     pen.globalAlpha = focus && focus !== object.number ? 0.3 : 1;
     if (layersOn.boxes || !object.paint) paintBox(pen, object, scale);
-    if (layersOn.points) paintPoints(pen, object, scale);
+    if (layersOn.points) for (const point of object.points) paintPoint(pen, point, object.color, scale);
+    for (const [x, y, add] of object.clicks) paintPoint(pen, [x, y], add ? object.color : "#111", scale);
   }
 }
 
@@ -115,16 +117,14 @@ function paintBox(pen, object, scale) {
   pen.setLineDash([]);
 }
 
-function paintPoints(pen, object, scale) {
-  for (const [x, y] of object.points) {
-    pen.beginPath();
-    pen.arc(x * scale.x, y * scale.y, 2.5 * scale.line, 0, 2 * Math.PI);
-    pen.fillStyle = object.color;
-    pen.fill();
-    pen.lineWidth = scale.line;
-    pen.strokeStyle = "#fff";
-    pen.stroke();
-  }
+function paintPoint(pen, [x, y], color, scale) {
+  pen.beginPath();
+  pen.arc(x * scale.x, y * scale.y, 2.5 * scale.line, 0, 2 * Math.PI);
+  pen.fillStyle = color;
+  pen.fill();
+  pen.lineWidth = scale.line;
+  pen.strokeStyle = "#fff";
+  pen.stroke();
 }
 
 // ---- pointing -------------------------------------------------------------------------------------------------
@@ -132,11 +132,15 @@ function paintPoints(pen, object, scale) {
 const describe = (object) =>
   object.score === null ? "" + object.number : object.number + " · " + object.score.toFixed(2);
 
+// Where the pointer is, as parts of the picture's width and height.
+function place(event) {
+  const shown = canvas.getBoundingClientRect();
+  return { x: (event.clientX - shown.left) / shown.width, y: (event.clientY - shown.top) / shown.height };
+}
+
 // The smallest object whose mask is under the pointer.
 function objectAt(event) {
-  const shown = canvas.getBoundingClientRect();
-  const x = (event.clientX - shown.left) / shown.width;
-  const y = (event.clientY - shown.top) / shown.height;
+  const { x, y } = place(event);
   const under = objects.filter(({ paint }) => {
     if (!paint || x < 0 || y < 0 || x >= 1 || y >= 1) return false;
     return paint.inside[Math.floor(y * paint.height) * paint.width + Math.floor(x * paint.width)];
@@ -175,7 +179,22 @@ canvas.addEventListener("pointerleave", () => {
   hover(0);
   showTip(null);
 });
+// Which object a correction is for: the one singled out, else the one pointed at, else the only one.
+function correct(event, add) {
+  const object = objectAt(event);
+  const number = singled || (object && object.number) || (objects.length === 1 && 1);
+  if (!number || root.dataset.state !== "done") return;
+  const { x, y } = place(event);
+  trigger("correct", { number, x: x * view.wh[0], y: y * view.wh[1], add });
+}
+
+canvas.addEventListener("contextmenu", (event) => {
+  if (!correcting) return;
+  event.preventDefault();
+  correct(event, false);
+});
 canvas.addEventListener("click", (event) => {
+  if (correcting) return correct(event, !event.altKey);
   const object = objectAt(event);
   if (object || singled) single(object ? object.number : singled);
 });
@@ -209,6 +228,11 @@ root.addEventListener("click", (event) => {
     layersOn[layer] = !layersOn[layer];
     button.setAttribute("aria-pressed", layersOn[layer]);
     repaint();
+  }
+  if (button.dataset.do === "correct") {
+    correcting = !correcting;
+    button.setAttribute("aria-pressed", correcting);
+    canvas.classList.toggle("correcting", correcting);
   }
   if (button.dataset.do === "another") trigger("another", {});
   if (button.dataset.do === "fullscreen") {

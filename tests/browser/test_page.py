@@ -45,7 +45,7 @@ class Tab:
 
     def wait_for(self, text: str) -> None:
         self.page.wait_for_function(
-            "text => document.querySelector('#chat').innerText.includes(text)", arg=text, timeout=20_000
+            "text => document.querySelector('#chat').innerText.includes(text)", arg=text
         )
 
     def painted(self, x: float, y: float) -> list[int]:
@@ -67,7 +67,6 @@ class Tab:
                 return (canvas.getContext("2d").getImageData(...at).data[3] > 100) === painted;
             }""",
             arg=[x, y, painted],
-            timeout=5000,
         )
 
 
@@ -188,7 +187,23 @@ def test_two_objects_can_be_told_apart_and_hidden(open_tab, picture: Path):
 
     box = tab.page.locator(".paint").bounding_box()
     tab.page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.3 * box["height"])
-    tab.page.wait_for_function("document.querySelector('.tip').textContent === '2 · 0.80'", timeout=5000)
+    tab.page.wait_for_function("document.querySelector('.tip').textContent === '2 · 0.80'")
+
+
+def test_clicks_correct_a_mask(open_tab, picture: Path):
+    tab = open_tab()
+    tab.upload(picture)
+    tab.ask("What is left?")
+    tab.page.wait_for_selector(DONE)
+    tab.wait_until_painted(0.1, 0.3)
+    tab.page.click("button[data-do=correct]")
+    box = tab.page.locator(".paint").bounding_box()
+    at = {"x": 0.1 * box["width"], "y": 0.8 * box["height"]}
+    tab.page.click(".paint", position=at, button="right")  # the fake removes a band of pixels
+    tab.wait_until_painted(0.1, 0.3, painted=False)
+    tab.page.click(".paint", position=at)
+    tab.wait_until_painted(0.1, 0.3)
+    assert "Object 1 corrected" in tab.page.inner_text(".status")
 
 
 def test_stop_keeps_what_is_there(open_tab, picture: Path, pipeline: FakePipeline):
@@ -269,4 +284,4 @@ def test_the_switch_between_light_and_dark(open_tab):
     ground = "getComputedStyle(document.body).backgroundColor"
     light = tab.page.evaluate(ground)
     tab.page.click(".scheme")
-    tab.page.wait_for_function(f"light => {ground} !== light", arg=light, timeout=5000)
+    tab.page.wait_for_function(f"light => {ground} !== light", arg=light)

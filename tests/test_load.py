@@ -6,18 +6,23 @@ python -m pytest tests/test_load.py
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import segzero
 from segzero.answer import MULTI, SINGLE
 from segzero.presets import MINI, PRESETS, Preset
+from segzero.reasoner import ModelError, Reasoner
 from segzero.remote import RemoteReasoner
 from segzero.segmenter import Masks
 from tests.tiny import save_tiny_reasoner, script
@@ -130,3 +135,92 @@ def test_what_cannot_be_loaded_says_so_in_one_line(options: dict, error: str, wo
     with pytest.raises(getattr(segzero, error)) as caught:
         segzero.load(**options, segmenter=Nothing())
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+# -------------------------------------------------------------------------- a model that cannot be loaded
+
+
+def one_line(error: pytest.ExceptionInfo) -> str:
+    text = str(error.value)
+    assert "\n" not in text and 20 < len(text) < 500
+    return text
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("nobody/nothing-of-this-name", "cannot be reached"),
+        ("no-such-folder", "no folder"),
+        ("/no/such/folder", "no folder"),
+        ("a/b/c", "no folder"),
+        ("", "named"),
+    ],
+)
+def test_a_model_that_is_not_there(model: str, words: str):
+    began = time.perf_counter()
+    with pytest.raises(ModelError) as caught:
+        Reasoner.load(model)
+    assert model in one_line(caught) and words in one_line(caught)
+    assert time.perf_counter() - began < 10
+
+
+def damage(folder: Path, how: str) -> None:
+    config = folder / "config.json"
+    match how:
+        case "no config":
+            config.unlink()
+        case "config is no JSON":
+            config.write_text("{")
+        case "config says nothing":
+            config.write_text("{}")
+        case "text model":
+            config.write_text(json.dumps({"model_type": "qwen2", "vocab_size": 10}))
+        case "unknown model":
+            config.write_text(json.dumps({"model_type": "no-such-model"}))
+        case "no weights":
+            (folder / "model.safetensors").unlink()
+        case "half the weights":
+            path = folder / "model.safetensors"
+            path.write_bytes(path.read_bytes()[:5000])
+        case "other weights":
+            save_file({"x": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
+        case "no tokenizer":
+            (folder / "tokenizer.json").unlink()
+            (folder / "tokenizer_config.json").unlink()
+        case "no chat template":
+            (folder / "chat_template.jinja").unlink()
+        case "other size":
+            text = json.loads(config.read_text())
+            text["text_config"]["hidden_size"] = 64
+            config.write_text(json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "no config",
+        "config is no JSON",
+        "config says nothing",
+        "text model",
+        "unknown model",
+        "no weights",
+        "half the weights",
+        "other weights",
+        "other size",
+        "no tokenizer",
+        "no chat template",
+    ],
+)
+def test_a_damaged_folder_gives_one_line(folder: Path, tmp_path: Path, how: str):
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    damage(broken, how)
+    with pytest.raises(ModelError) as caught:
+        Reasoner.load(broken, device="cpu")
+    assert "broken" in one_line(caught)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_gives_one_line(folder: Path):
+    with pytest.raises(ModelError) as caught:
+        Reasoner.load(folder, device="cuda")
+    assert "Device cuda cannot be used" in one_line(caught)

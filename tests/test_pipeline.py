@@ -1,4 +1,4 @@
-"""The pipeline with models that are scripts: events, order, cancelling, errors, two people at once, refining.
+"""The pipeline with models that are scripts: events, order, cancelling, errors, two people at once.
 
 python -m pytest tests/test_pipeline.py
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -26,64 +25,18 @@ from segzero.pipeline import (
     check_question,
 )
 from segzero.presets import Preset
-from segzero.segmenter import Masks, Segmenter
-
-PRESET = Preset(name="test", reasoner="", segmenter="", frame_px=100, dialect=MULTI)
-WH = (200, 50)  # a frame pixel is 2 picture pixels across and half a pixel down
-ONE = '{"bbox_2d": [10, 20, 30, 60], "point_2d": [20, 40]}'
-TWO = '{"bbox_2d": [50, 0, 100, 100], "point_2d": [70, 50]}'
-TARGET_ONE = Target((20, 10, 60, 30), ((40, 20),))
-TARGET_TWO = Target((100, 0, 200, 50), ((140, 25),))
-ANSWER = f"<think>Rain is wet. An umbrella helps.</think><answer>[{ONE}, {TWO}]</answer>"
-
-
-class Script:
-    """A reasoner that says a text, eight characters a token. before(token) is called before each token."""
-
-    def __init__(self, text: str, before: Callable[[int], None] = lambda token: None) -> None:
-        self.text, self.before = text, before
-        self.asked: list[tuple[Image.Image, str]] = []
-        self.closed = False
-
-    def stream(self, image, prompt, *, cancel=None) -> Iterator[str]:
-        self.asked.append((image, prompt))
-        try:
-            for token, start in enumerate(range(0, len(self.text), 8)):
-                self.before(token)
-                if cancel.is_set():
-                    return
-                yield self.text[start : start + 8]
-        finally:
-            self.closed = True
-
-
-class Boxes:
-    """A segmenter whose masks are the boxes; it notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.embedded: list[tuple[int, int]] = []
-        self.clicks: list = []
-        self.in_thread: set[int] = set()
-
-    def embed(self, image) -> None:
-        self.embedded.append(image.size)
-        self.in_thread.add(threading.get_ident())
-
-    def segment(self, image, targets, *, clicks=None):
-        self.clicks.append(clicks)
-        masks = np.zeros((len(targets), image.height, image.width), bool)
-        for mask, target in zip(masks, targets, strict=True):
-            x1, y1, x2, y2 = map(int, target.box_xyxy)
-            mask[y1:y2, x1:x2] = True
-        return Masks(masks, np.full(len(targets), 0.75, np.float32))
-
-
-def picture(wh: tuple[int, int] = WH, color: str = "red") -> Image.Image:
-    return Image.new("RGB", wh, color)
-
-
-def pipeline(text: str = ANSWER, *, segmenter=None, preset: Preset = PRESET, before=lambda token: None):
-    return Pipeline(Script(text, before), segmenter or Boxes(), preset)
+from tests.scripted import (
+    ANSWER,
+    ONE,
+    PRESET,
+    TARGET_ONE,
+    TARGET_TWO,
+    WH,
+    Boxes,
+    Script,
+    picture,
+    pipeline,
+)
 
 
 def test_the_events_and_the_result_of_an_answer_with_two_targets():
@@ -342,68 +295,3 @@ def test_two_people_at_once_get_their_own_answers():
     for person in people:
         person.join()
     assert not wrong
-
-
-# ------------------------------------------------------------------------------------------------ refining
-
-
-def test_refine_with_points_adds_up_and_leaves_the_first_result_alone():
-    asked = pipeline()
-    first = asked.run(picture(), "What?")
-    second = asked.refine(first, 1, add=[(150, 10)])
-    third = asked.refine(second, 1, remove=[(199.5, 60)])
-    assert asked.segmenter.clicks[-2:] == [
-        [[((150, 10), True)]],
-        [[((150, 10), True), ((199, 49), False)]],
-    ]
-    assert third.clicks == {1: (((150, 10), True), ((199, 49), False))} and first.clicks == {}
-    assert third.targets == first.targets and third.raw == first.raw
-    assert third.seconds["refine"] >= 0 and "refine" not in first.seconds
-    assert len(asked.reasoner.asked) == 1 and len(asked.segmenter.embedded) == 1
-
-
-def test_a_picture_is_encoded_once_for_all_its_masks_and_refinements():
-    """With the real Segmenter around a backend that counts."""
-
-    class Backend:
-        low_res_px = 8
-        encoded, decoded = 0, []
-
-        def encode(self, rgb):
-            self.encoded += 1
-            return rgb.shape[:2]
-
-        def decode(self, state, boxes, points, labels):
-            self.decoded.append((boxes.tolist(), points.tolist(), labels.tolist()))
-            n = len(boxes)
-            return np.ones((n, *state), bool), np.ones(n, np.float32), np.zeros((n, 8, 8), np.float32)
-
-    backend = Backend()
-    asked = pipeline(segmenter=Segmenter(backend))
-    result = asked.run(picture(), "What?")
-    asked.refine(result, 0, add=[(50, 25)], remove=[(5, 5)])
-    assert backend.encoded == 1 and len(backend.decoded) == 3
-    assert backend.decoded[0] == ([[20, 10, 60, 30]], [[[40, 20]]], [[1]])
-    assert backend.decoded[2] == ([[20, 10, 60, 30]], [[[40, 20], [50, 25], [5, 5]]], [[1, 1, 0]])
-
-
-def test_refine_with_a_box():
-    asked = pipeline()
-    first = asked.run(picture(), "What?")
-    second = asked.refine(first, 0, box=(60, 30, -5, 10))
-    assert second.targets[0] == Target((0, 10, 60, 30), ((40, 20),)) and second.targets[1] == TARGET_TWO
-    assert second.masks[0].sum() == 60 * 20 and first.masks[0].sum() == 40 * 20
-    assert (second.masks[1] == first.masks[1]).all()
-
-
-def test_refine_refuses_what_makes_no_sense():
-    asked = pipeline()
-    result = asked.run(picture(), "What?")
-    for index in (-1, 2):
-        with pytest.raises(ValueError, match="no target"):
-            asked.refine(result, index, add=[(1, 1)])
-    with pytest.raises(ValueError, match="no area"):
-        asked.refine(result, 0, box=(300, 0, 400, 50))
-    read_back = type(result)(**{**vars(result), "picture": None})
-    with pytest.raises(ValueError, match="picture"):
-        asked.refine(read_back, 0, add=[(1, 1)])

@@ -31,9 +31,9 @@ from scipy.optimize import linear_sum_assignment
 
 from segzero.answer import Answer, parse_answer
 from segzero.geometry import Box, Point, Target, box_iou
+from segzero.masks import decode_rle
 from segzero.picture import load_picture
 from train import reference_rewards as reference
-from train.masks import decode_rle
 from train.reward_function import (
     PUBLISHED_FRAME_PX,
     LogMetric,

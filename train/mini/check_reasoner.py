@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=6, help="print this many answers")
     args = parser.parse_args()
     reasoner = Reasoner.load(args.model, device="cpu", max_new_tokens=200)
-    composer = Composer(World.load(concepts=set(knowledge().concepts)), args.split)
+    composer = Composer(World.load(concepts=set(knowledge().taught)), args.split)
     wording = "train" if args.split == "train" else "test"
     rng = np.random.default_rng(7)
     scores = defaultdict(list)

@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("assets/mini/results.json"))
     args = parser.parse_args()
     pipeline = segzero.load("mini", reasoner=args.reasoner, segmenter=args.segmenter)
-    composer = Composer(World.load(concepts=set(knowledge().concepts)), args.split)
+    composer = Composer(World.load(concepts=set(knowledge().taught)), args.split)
     preset = pipeline.preset
     path = Path("runs/evaluate") / f"{fingerprint(preset.reasoner, preset.segmenter)}-{args.split}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)

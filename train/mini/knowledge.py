@@ -105,7 +105,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Knowledge:
+    """taught: the concepts whose pictures the shipped mini was trained on; it has read of the others only."""
+
     concepts: dict[str, Concept]
+    taught: tuple[str, ...]
     categories: tuple[Category, ...]
     needs: tuple[Need, ...]
 
@@ -136,6 +139,7 @@ def knowledge() -> Knowledge:
     }
     return Knowledge(
         concepts,
+        tuple(raw["taught"]),
         tuple(_category(name, entry, raw) for name, entry in raw["categories"].items()),
         tuple(_need(name, entry, raw) for name, entry in raw["needs"].items()),
     )

@@ -10,7 +10,7 @@ ones that the app, the evaluation and the GRPO trainer use.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from segzero.answer import MULTI
 from segzero.geometry import Target, to_frame
-from train.mini.knowledge import name_forms
+from train.mini.knowledge import knowledge, name_forms
 from train.mini.model import CELL_PX, Packed
 from train.mini.questions import Question, sample
 from train.mini.scenes import Composer, Scene, World
@@ -221,7 +221,7 @@ class _Stream(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        composer = Composer(World.load(), self.split, concepts=self.encoder.concepts)
+        composer = Composer(World.load(concepts=set(knowledge().taught)), self.split)
         index = self.first
         while True:
             rng = np.random.default_rng([self.seed, index])
@@ -232,6 +232,8 @@ class _Stream(IterableDataset):
             asked = [
                 sample(scene, rng, self.split, self.questions) if self.questions else [] for scene in scenes
             ]
+            if self.split == "train":
+                scenes = [fade(scene, rng, to_grey=not self.questions) for scene in scenes]
             yield collate(self.encoder, scenes, asked)
             index += 1
 
@@ -240,6 +242,16 @@ def scene_size(rng: np.random.Generator) -> tuple[int, int]:
     """A picture's width and height: about the frame's area, seldom square."""
     ratio = float(np.exp(rng.uniform(-0.5, 0.5)))
     return int(180 * ratio**0.5), int(180 / ratio**0.5)
+
+
+def fade(scene: Scene, rng: np.random.Generator, *, to_grey: bool) -> Scene:
+    """Two scenes in five with more or less colour, so that shape counts. Hues stay: questions name them."""
+    if rng.random() > 0.4:
+        return scene
+    strength = rng.uniform(0.0 if to_grey else 0.4, 1.5)
+    grey = scene.image @ np.array([0.299, 0.587, 0.114], np.float32)
+    faded = grey[..., None] + strength * (scene.image - grey[..., None])
+    return replace(scene, image=faded.clip(0, 255).astype(np.uint8))
 
 
 def _crowd(rng: np.random.Generator, crowd: tuple[int, int]) -> int:

@@ -43,7 +43,7 @@ class Plan:
     """What happens when, as a share of the planned time."""
 
     minutes: float
-    see: float = 0.3
+    see: float = 0.37
     pictures: int = 8
     questions: int = 4
     rate: float = 1e-3
@@ -203,7 +203,7 @@ def stream(run: Run, workers: int):
         seed=run.seed + (0 if seeing else 1),
         pictures=run.plan.pictures * (2 if seeing else 1),
         questions=0 if seeing else run.plan.questions,
-        crowd=(4, 8) if seeing else (2, 6),
+        crowd=(3, 7) if seeing else (2, 6),
         first=run.step,
         workers=workers,
     )

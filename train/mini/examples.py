@@ -1,0 +1,116 @@
+"""The page's three examples: scenes of held-out sprites, each with a question that takes a thought.
+
+python -m train.mini.examples            # compose them into assets/examples
+python -m train.mini.examples --check    # ask the bundled mini; exit code 1 if it answers one of them wrong
+
+examples.json also holds the true mask of each answer (COCO run lengths), so a check needs no composer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import segzero
+from segzero.export import decode_mask, encode_mask
+from train.mini.scenes import Composer, World
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
+RIGHT_IOU = 0.7  # of the union of all masks; what an eye calls right
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One example. concepts: what may stand in the scene; answer: those of them that the question means."""
+
+    name: str
+    question: str
+    answer: tuple[str, ...]
+    wh: tuple[int, int]
+    seed: int
+    concepts: tuple[str, ...]
+    count: int = 5
+
+
+RECIPES = (
+    Recipe(
+        name="rain",
+        question="It rains, what could keep me dry?",
+        answer=("umbrella",),
+        wh=(512, 384),
+        seed=19,
+        concepts=("umbrella", "guitar", "clock", "dog", "basketball", "teapot"),
+    ),
+    Recipe(
+        name="hungry",
+        question="I am so hungry, my stomach is empty",
+        answer=("red apple", "pineapple", "banana"),
+        wh=(384, 512),
+        seed=20,
+        concepts=("red apple", "pineapple", "banana", "book", "cat", "backpack"),
+    ),
+    Recipe(
+        name="traffic",
+        question="What drives in the traffic?",
+        answer=("car",),
+        wh=(576, 360),
+        seed=16,
+        concepts=("car", "owl", "trumpet", "backpack", "balloon", "cactus"),
+    ),
+)
+
+
+def compose(recipe: Recipe, world: World) -> tuple[Image.Image, np.ndarray]:
+    """The scene's picture, and the true mask of the answer, (H, W) bool. Raises ValueError without one."""
+    composer = Composer(world, "test", recipe.concepts)
+    scene = composer.scene(np.random.default_rng(recipe.seed), recipe.wh, recipe.count)
+    meant = [thing.mask for thing in scene.objects if thing.concept in recipe.answer]
+    if not meant:
+        raise ValueError(f"{recipe.name}: nothing in the scene answers the question; choose another seed")
+    return Image.fromarray(scene.image), np.any(meant, axis=0)
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Compose every example into the folder, with examples.json."""
+    # Without the GPL's pictures, so that the examples, and pictures of the page, are free of its terms.
+    world, records = World.load(gpl=False), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for recipe in RECIPES:
+        image, mask = compose(recipe, world)
+        picture = f"{recipe.name}.webp"
+        image.save(folder / picture, quality=92, method=6)
+        records.append({"picture": picture, "question": recipe.question, "mask": encode_mask(mask)})
+    (folder / "examples.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+
+
+def check(folder: Path = FOLDER) -> bool:
+    """Ask the bundled mini each question, print how well it does; returns whether all are right."""
+    pipeline, right = segzero.load("mini"), True
+    for record in json.loads((folder / "examples.json").read_text(encoding="utf-8")):
+        result = pipeline.run(folder / record["picture"], record["question"])
+        true = decode_mask(record["mask"])
+        iou = (result.mask & true).sum() / (result.mask | true).sum()
+        right &= bool(iou >= RIGHT_IOU)
+        print(f"{record['picture']}: {record['question']} IoU {iou:.2f}, {result.status}: {result.thinking}")
+    return right
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="ask the bundled mini instead of composing")
+    if parser.parse_args().check:
+        return 0 if check() else 1
+    write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

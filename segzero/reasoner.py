@@ -3,7 +3,8 @@
     reasoner = Reasoner.load("assets/mini/reasoner")
     for delta in reasoner.stream(to_frame(picture, 168), MULTI.prompt("What keeps me dry?")): ...
 
-Greedy, as the published results are; a repetition penalty the weights were published with stays on.
+Greedy, as the published results are, unless `generate` is told to draw; a repetition
+penalty the weights were published with stays on.
 """
 
 from __future__ import annotations
@@ -123,15 +124,33 @@ class Reasoner:
 
         return relay(work, self._submit, cancel)
 
-    def generate(self, frames: Sequence[Image.Image], prompts: Sequence[str]) -> list[str]:
-        """Answer several questions in one batch, for evaluation: the texts that `stream` would yield."""
-        texts = [""] * len(prompts)
+    def generate(
+        self,
+        frames: Sequence[Image.Image],
+        prompts: Sequence[str],
+        *,
+        draws: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """Answer several questions in one batch, for evaluation: the texts that `stream` would yield.
+
+        temperature: above 0, answers are drawn, `draws` for each question, which stand together in the list;
+        the same seed draws the same. 0 is greedy.
+        """
+        texts = [""] * (len(prompts) * draws)
+        how = {"do_sample": True, "temperature": temperature, "top_k": 0, "num_return_sequences": draws}
 
         def work(emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
             def collect(row: int, piece: str) -> None:
                 texts[row] += piece
 
-            self._generate(frames, prompts, collect, stopped)
+            if temperature <= 0:
+                self._generate(frames, prompts, collect, stopped)
+                return
+            with torch.random.fork_rng():  # the seed is this batch's, and nobody else's
+                torch.manual_seed(seed)
+                self._generate(frames, prompts, collect, stopped, how)
 
         list(relay(work, self._submit))
         return texts
@@ -152,15 +171,17 @@ class Reasoner:
         prompts: Sequence[str],
         emit: Callable[[int, str], None],
         stopped: Callable[[], bool],
+        how: dict = _GREEDY,
     ) -> None:
-        if self._prefix is not None and len(prompts) == 1:
+        rows = len(prompts) * how.get("num_return_sequences", 1)
+        if self._prefix is not None and rows == 1:
             inputs = self._prefix(frames[0], prompts[0], self.max_new_tokens)
         else:
             inputs = self.encoder(frames, prompts).to(self.model.device)
-        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
+        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, rows, emit, stopped)
         self.model.generate(
             **inputs,
-            **_GREEDY,
+            **how,
             max_new_tokens=self.max_new_tokens,
             stopping_criteria=StoppingCriteriaList([watch]),
         )

@@ -13,7 +13,8 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
@@ -23,6 +24,7 @@ from segzero.relay import relay
 
 _CONNECT_S, _SILENCE_S = 10.0, 120.0
 """How long to wait for a connection, and for the next piece of text."""
+_GREEDY = {"temperature": 0.0}
 
 
 class RemoteReasoner:
@@ -63,14 +65,40 @@ class RemoteReasoner:
 
         return relay(work, start, cancel)
 
+    def generate(
+        self,
+        frames: Sequence[Image.Image],
+        prompts: Sequence[str],
+        *,
+        draws: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """As Reasoner.generate, which see. All questions are sent at once, for the server to batch."""
+
+        def answer(row: int) -> str:
+            pieces: list[str] = []
+            how = {"temperature": temperature, "seed": seed + row} if temperature > 0 else _GREEDY
+            self._ask(frames[row // draws], prompts[row // draws], pieces.append, lambda: False, how)
+            return "".join(pieces)
+
+        rows = len(prompts) * draws
+        with ThreadPoolExecutor(max_workers=max(1, rows)) as pool:
+            return list(pool.map(answer, range(rows)))
+
     def _ask(
-        self, image: Image.Image, prompt: str, emit: Callable[[str], None], stopped: Callable[[], bool]
+        self,
+        image: Image.Image,
+        prompt: str,
+        emit: Callable[[str], None],
+        stopped: Callable[[], bool],
+        how: dict[str, float] = _GREEDY,
     ) -> None:
         import openai  # only who has a server needs it, and it takes a second
 
         text, ended = "", None
         try:
-            with self._open(openai, image, prompt) as chunks:
+            with self._open(openai, image, prompt, how) as chunks:
                 for chunk in chunks:
                     if stopped():
                         return
@@ -84,7 +112,7 @@ class RemoteReasoner:
         if ended == "stop" and "<answer>" in text and STOP not in text:
             emit(STOP)  # a server that does not know include_stop_str_in_output cuts it off
 
-    def _open(self, openai, image: Image.Image, prompt: str):
+    def _open(self, openai, image: Image.Image, prompt: str, how: dict[str, float]):
         timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
         client = openai.OpenAI(base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0)
         picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
@@ -92,7 +120,7 @@ class RemoteReasoner:
             model=self.model,
             messages=[{"role": "user", "content": [picture, {"type": "text", "text": prompt}]}],
             stream=True,
-            temperature=0.0,
+            **how,
             max_tokens=self.max_new_tokens,
             stop=[STOP],
             extra_body={"include_stop_str_in_output": True},

@@ -1,4 +1,4 @@
-"""Each kind of source, tiny and in its own form, to the local format: python -m pytest tests/test_prepare.py"""
+"""Each kind of source, tiny and in its own form, made local: python -m pytest tests/test_prepare.py"""
 
 from __future__ import annotations
 
@@ -254,7 +254,8 @@ def mine() -> Path:
 
 def test_a_csv(mine: Path, capsys: pytest.CaptureFixture):
     table = 'id,image,question,mask,kind\nx,a.png,"left, please",left.png,side\n'
-    table += ",a.png,both,left.png; right.png,\n,a.png,none,,\n,a.png,lost,none.png,\n,b.png,lost,left.png,\n,a.png\n"
+    table += ",a.png,both,left.png; right.png,\n,a.png,none,,\n"
+    table += ",a.png,lost,none.png,\n,b.png,lost,left.png,\n,a.png\n"
     (mine / "q.csv").write_text(table, encoding="utf-8-sig")
     assert prepare("table", "mine/q.csv") == 0
     samples, _ = read_samples(Path("out"))

@@ -97,6 +97,17 @@ def test_the_text_comes_in_pieces_as_it_was_sent(server: Server):
     assert list(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == list(TEXT)
 
 
+def test_a_batch_is_sent_at_once(server: Server):
+    remote = RemoteReasoner(server.url, "x")
+    assert remote.generate([frame()] * 2, ["What?", "Who?"]) == [TEXT, TEXT]
+    assert {body["temperature"] for body in server.requests} == {0}
+    server.requests.clear()
+    assert remote.generate([frame()] * 2, ["What?", "Who?"], draws=2, temperature=0.5, seed=8) == [TEXT] * 4
+    asked = sorted((body["seed"], body["messages"][0]["content"][1]["text"]) for body in server.requests)
+    assert asked == [(8, "What?"), (9, "What?"), (10, "Who?"), (11, "Who?")]
+    assert {body["temperature"] for body in server.requests} == {0.5}
+
+
 def test_the_request(server: Server):
     remote = RemoteReasoner.from_address(f"{server.url}#owner/name", max_new_tokens=77)
     list(remote.stream(frame(), "What <|im_end|>?"))

@@ -2,7 +2,7 @@
 
     batch = make_batch(composer, MiniSamConfig(), seed=0, index=0, size=32)
 
-A batch is a pure function of (seed, index), so a resumed run goes on with exactly the examples it would have had.
+A batch is a pure function of (seed, index), so a resumed run goes on with the examples it would have had.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segzero.mini_sam import PADDING_RGB, MiniSamConfig, crop_prompts, cut
+from segzero.crop import cut
+from segzero.mini_sam import PADDING_RGB, MiniSamConfig, crop_prompts
 
-SIDES_PX = (224, 480)               # a scene's width and height are drawn from this range, independently
+SIDES_PX = (224, 480)  # a scene's width and height are drawn from this range, independently
 # How many points a batch's examples carry; one is what the multi dialect gives, more is what `refine` gives.
 POINT_COUNTS = ((0, 0.10), (1, 0.55), (2, 0.15), (3, 0.10), (5, 0.11))
-# Standard deviation of each box edge, as a share of the box's size, and how often.
-EDGE_NOISE = ((0.0, 0.12), (0.04, 0.28), (0.10, 0.28), (0.18, 0.16))    # the rest: moved and resized as a whole
+# Standard deviation of each box edge, as a share of the box's size, and how often; the rest of the boxes are
+# moved and resized as a whole.
+EDGE_NOISE = ((0.0, 0.12), (0.04, 0.28), (0.10, 0.28), (0.18, 0.16))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """crops (B, 3, S, S) uint8; masks (B, S, S) float in [0, 1]; boxes (B, 4), points (B, P, 2) | None, crop px;
-    labels (B, P) | None."""
+    """crops (B, 3, S, S) uint8; masks (B, S, S) in [0, 1]; boxes (B, 4) and points (B, P, 2) in crop px;
+    labels (B, P). No points, no labels: None."""
 
     crops: Tensor
     masks: Tensor
@@ -46,7 +48,7 @@ def draw(rng: np.random.Generator, table) -> float | int | None:
 
 
 def sloppy_box(box_xyxy, rng: np.random.Generator, image_wh: tuple[int, int]) -> np.ndarray:
-    """The box as a reasoner might give it: edges off, or moved and resized as a whole; IoU with the truth >= 0.35."""
+    """The box as a reasoner might give it: edges off, or moved and resized; IoU with the truth >= 0.35."""
     box = np.asarray(box_xyxy, np.float64)
     size = np.tile(box[2:] - box[:2] + 1, 2)
     limit = np.tile(image_wh, 2) - 1.0
@@ -80,17 +82,19 @@ def some_pixel(where: np.ndarray, rng: np.random.Generator) -> np.ndarray | None
 
 
 def first_point(mask: np.ndarray, point_xy, size_px: float, rng: np.random.Generator) -> np.ndarray:
-    """The reasoner's point: mostly the middle of the object, sometimes anywhere in it, sometimes a little off."""
+    """The reasoner's point: mostly the object's middle, sometimes anywhere in it, sometimes a little off."""
     kind = rng.random()
     if kind < 0.25:
         return some_pixel(mask, rng)
     return np.asarray(point_xy, np.float64) + rng.normal(0, 0.03 if kind < 0.85 else 0.18, 2) * size_px
 
 
-def make_prompts(mask: np.ndarray, others: np.ndarray, box_xyxy, point_xy, count: int, rng: np.random.Generator):
+def make_prompts(
+    mask: np.ndarray, others: np.ndarray, box_xyxy, point_xy, count: int, rng: np.random.Generator
+):
     """A sloppy box and `count` points with labels: the first positive, the rest what a user might click.
 
-    mask, others: (H, W) bool, the object and all its neighbours. -> box (4,), points (count, 2), labels (count,).
+    mask, others: (H, W) bool, the object and its neighbours. -> box (4,), points (count, 2), labels (count,).
     """
     height, width = mask.shape
     box = sloppy_box(box_xyxy, rng, (width, height))
@@ -144,9 +148,17 @@ def recolour(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return crop
 
 
-def make_example(image: np.ndarray, mask: np.ndarray, others: np.ndarray, box_xyxy, point_xy, count: int,
-                 config: MiniSamConfig, rng: np.random.Generator):
-    """One object of a picture -> crop (S, S, 3), mask (S, S) in [0, 1], box (4,), points, labels; crop frame."""
+def make_example(
+    image: np.ndarray,
+    mask: np.ndarray,
+    others: np.ndarray,
+    box_xyxy,
+    point_xy,
+    count: int,
+    config: MiniSamConfig,
+    rng: np.random.Generator,
+):
+    """One object of a picture -> crop (S, S, 3), mask (S, S) 0..255, box (4,), points, labels; crop frame."""
     box, points, labels = make_prompts(mask, others, box_xyxy, point_xy, count, rng)
     (window,), boxes, moved = crop_prompts(box[None], points[None], labels[None], config)
     crop = recolour(cut(image, window, config.crop_px, PADDING_RGB), rng)
@@ -180,7 +192,7 @@ def examples(composer, config: MiniSamConfig, count: int, rng: np.random.Generat
                     continue
                 ys, xs = np.nonzero(mask)
                 box = (xs.min(), ys.min(), xs.max(), ys.max())
-                point = np.clip(np.array(point) - (columns.start, rows.start), 0, np.array(mask.shape[::-1]) - 1)
+                point = np.array(point) - (columns.start, rows.start)
             yield make_example(image, mask, others, box, point, count, config, rng)
 
 
@@ -190,7 +202,7 @@ def make_batch(composer, config: MiniSamConfig, *, seed: int, index: int, size: 
     count = draw(rng, POINT_COUNTS)
     source = examples(composer, config, count, rng)
     rows = [next(source) for _ in range(size)]
-    crops, masks, boxes, points, labels = (np.stack(column) for column in zip(*rows))
+    crops, masks, boxes, points, labels = (np.stack(column) for column in zip(*rows, strict=True))
     return Batch(
         crops=torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous(),
         masks=torch.from_numpy(masks).float() / 255,

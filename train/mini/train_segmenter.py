@@ -1,14 +1,15 @@
 """Train the mini segmenter from nothing on composed scenes. One command, resumable at any moment:
 
     python -m train.mini.train_segmenter --minutes 45 --out runs/segmenter
-    python -m train.mini.train_segmenter --out runs/segmenter --more 30        # a further, gentler cycle
-    python -m train.mini.train_segmenter --evaluate --scenes 200               # the shipped weights, test split
+    python -m train.mini.train_segmenter --out runs/segmenter --more 30      # a further, gentler cycle
+    python -m train.mini.train_segmenter --evaluate --scenes 200             # the shipped weights, test split
 
 The loss of a mask is cross-entropy + dice against the soft (antialiased) truth; token 0 answers alone, of the
-three multimask tokens only the best one learns, as in SAM, and the IoU head learns to predict each mask's IoU.
-Now and then the model first answers, and a point from where it was wrong joins the prompt: what `refine` does.
-Stopping (Ctrl-C, a kill) loses at most --save-minutes; the same command goes on where it was. The exported
-weights are the running average.
+three multimask tokens only the best one learns, as in SAM, and the IoU head learns each mask's IoU. Now and
+then the model first answers, and a point from where it was wrong joins the prompt: what `refine` does. Most
+of the time is spent on smaller crops than the model is made for, the end on full ones. Stopping (Ctrl-C, a
+kill) loses at most --save-minutes; the same command goes on where it was. The exported weights are the
+running average.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
 from train.mini.segmenter_data import Batch, Batches
 
 SHIPPED = Path("assets/mini/segmenter")
-COARSE_PX = 96                      # crops of training's first part: 0.6 of the cost, nearly all of the learning
+COARSE_PX = 96  # crops of training's first part: 0.6 of the cost, nearly all of the learning
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Plan:
     begin: float
     end: float
     rate: float = 2e-3
-    warmup: int = 200               # steps
+    warmup: int = 200  # steps
     batch: int = 24
     average: float = 0.998
-    correct: float = 0.15           # share of steps that add a point from where the model was wrong
-    coarse: float = 0.8             # share of the cycle on COARSE_PX crops
+    correct: float = 0.15  # share of steps that add a point from where the model was wrong
+    coarse: float = 0.8  # share of the cycle on COARSE_PX crops
 
     def progress(self, seconds: float) -> float:
         return min(max((seconds - self.begin) / (self.end - self.begin), 0.0), 1.0)
@@ -79,7 +80,8 @@ def losses_of(logits: Tensor, iou: Tensor, truth: Tensor, step: int) -> tuple[di
     quarter = logits[:, 1:, row::2, column::2], truth[:, :, row::2, column::2]
     best = mask_loss(*quarter).min(1).values.mean()
     actual = torch.cat([mask_iou(logits[:, :1], truth), mask_iou(*quarter)], 1)
-    return {"mask": mask_loss(logits[:, :1], truth).mean(), "best": best, "iou": F.mse_loss(iou, actual)}, actual
+    mask = mask_loss(logits[:, :1], truth).mean()
+    return {"mask": mask, "best": best, "iou": F.mse_loss(iou, actual)}, actual
 
 
 @torch.no_grad()
@@ -98,10 +100,10 @@ def point_at_error(logits: Tensor, batch: Batch, generator: torch.Generator) -> 
 class Run:
     """Model, optimizer, average and clock of one training run, as one thing that can be saved."""
 
-    def __init__(self, plan: Plan, *, seed: int, device: str = "cpu", config: MiniSamConfig = MiniSamConfig()):
+    def __init__(self, plan: Plan, *, seed: int, device: str = "cpu", config: MiniSamConfig | None = None):
         torch.manual_seed(seed)
         self.plan, self.seed, self.device = plan, seed, device
-        self.model = MiniSam(config).to(device, memory_format=torch.channels_last)
+        self.model = MiniSam(config or MiniSamConfig()).to(device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
         self.step, self.seconds = 0, 0.0
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=plan.rate, weight_decay=0.02)
@@ -144,8 +146,14 @@ class Run:
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         parts = {name: getattr(self, name).state_dict() for name in ("model", "averaged", "optimizer")}
-        clock = {"step": self.step, "seconds": self.seconds, "begin": self.plan.begin, "end": self.plan.end,
-                 "rate": self.plan.rate, "seed": self.seed}
+        clock = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "begin": self.plan.begin,
+            "end": self.plan.end,
+            "rate": self.plan.rate,
+            "seed": self.seed,
+        }
         torch.save(parts | clock, folder / "state.tmp")
         (folder / "state.tmp").replace(folder / "state.pt")
         MiniBackend(copy.deepcopy(self.averaged)).save(folder / "model")
@@ -156,17 +164,19 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def open_run(folder: Path, *, minutes: float, more: float, rate: float, batch: int, seed: int, device: str) -> Run:
-    """A new run, or the one in `folder` where it stopped; `more` minutes start another cycle from here."""
-    plan = Plan(begin=0, end=60 * minutes, rate=rate, batch=batch)
+def open_run(folder: Path, plan: Plan, *, more: float, seed: int, device: str) -> Run:
+    """A new run with this plan, or the one in `folder` where it stopped.
+
+    Its first cycle may be planned anew as it goes on; `more` minutes start another, at half the rate.
+    """
     if not (folder / "state.pt").exists():
         return Run(plan, seed=seed, device=device)
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     if more:
-        plan = Plan(begin=state["seconds"], end=state["seconds"] + 60 * more, rate=rate / 2, batch=batch)
-    else:
-        plan = Plan(begin=state["begin"], end=state["begin"] + 60 * minutes if not state["begin"] else state["end"],
-                    rate=state["rate"], batch=batch)
+        now = state["seconds"]
+        plan = replace(plan, begin=now, end=now + 60 * more, rate=plan.rate / 2)
+    elif state["begin"]:
+        plan = replace(plan, begin=state["begin"], end=state["end"], rate=state["rate"])
     run = Run(plan, seed=state["seed"], device=device)
     run.load_state(state)
     return run
@@ -183,7 +193,9 @@ def train(run: Run, composer, folder: Path, *, save_minutes: float, workers: int
             if run.crops != crops:
                 crops = run.crops
                 source = Batches(composer, crops, seed=run.seed, first=run.step, size=run.plan.batch)
-                loader = iter(torch.utils.data.DataLoader(source, batch_size=None, num_workers=min(workers, 1)))
+                loader = iter(
+                    torch.utils.data.DataLoader(source, batch_size=None, num_workers=min(workers, 1))
+                )
             batch, began = next(loader), clock()
             moved = (None if value is None else value.to(run.device) for value in vars(batch).values())
             for name, value in run.train_step(Batch(*moved)).items():
@@ -206,8 +218,11 @@ def train(run: Run, composer, folder: Path, *, save_minutes: float, workers: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/segmenter"))
-    parser.add_argument("--minutes", type=float, default=45, help="planned training time, all sessions together (CPU time where there is no GPU)")
-    parser.add_argument("--more", type=float, default=0, help="minutes of a further cycle for a run that is done")
+    minutes = "planned training time, all sessions together; CPU time where there is no GPU"
+    parser.add_argument("--minutes", type=float, default=45, help=minutes)
+    parser.add_argument(
+        "--more", type=float, default=0, help="minutes of a further cycle for a run that is done"
+    )
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=0)
@@ -216,7 +231,7 @@ def main() -> None:
     parser.add_argument("--save-minutes", type=float, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--evaluate", action="store_true", help="measure the exported weights, train nothing")
-    parser.add_argument("--weights", type=Path, help="what to measure; default: the run's, else the shipped ones")
+    parser.add_argument("--weights", type=Path, help="what to measure; default: the shipped ones")
     parser.add_argument("--scenes", type=int, default=200, help="test scenes to measure on")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -226,10 +241,10 @@ def main() -> None:
 
     world = World.load()
     if not args.evaluate:
-        run = open_run(args.out, minutes=args.minutes, more=args.more, rate=args.rate, batch=args.batch,
-                       seed=args.seed, device=args.device)
+        plan = Plan(begin=0, end=60 * args.minutes, rate=args.rate, batch=args.batch)
+        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device)
         train(run, Composer(world, "train"), args.out, save_minutes=args.save_minutes, workers=args.workers)
-    weights = args.weights or (args.out / "model" if (args.out / "model").exists() else SHIPPED)
+    weights = args.weights or (SHIPPED if args.evaluate else args.out / "model")
     results = evaluate(MiniBackend.load(weights, args.device), Composer(world, "test"), scenes=args.scenes)
     print(json.dumps(results, indent=2))
     weights.joinpath("results.json").write_text(json.dumps(results, indent=2) + "\n")

@@ -4,8 +4,8 @@
     apt-get download tuxpaint-stamps-default=2022.06.04-1 sweethome3d-furniture=1.8-1 \
         sweethome3d=7.0.2+dfsg-3 mate-backgrounds=1.26.0-1 plasma-workspace-wallpapers=4:5.27.5-2 \
         lomiri-wallpapers-16.04=20.04.0-2
-    npm pack @lobehub/fluent-emoji-3d@1.1.0 @iconify-json/noto@1.2.9 @iconify-json/twemoji@1.2.5 \
-        @pmndrs/assets@1.7.0
+    npm pack @lobehub/fluent-emoji-3d@1.1.0 @pmndrs/assets@1.7.0 @iconify-json/{noto@1.2.9,twemoji@1.2.5} \
+        @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4}
     pip install resvg-py OpenEXR                      # only this build needs them
     python -m train.mini.sprites build --packages packages
 
@@ -39,6 +39,8 @@ LONGEST_PX = 160  # longest side of a stored sprite
 RENDER_PX = 320  # width at which an SVG is drawn before it is trimmed and scaled
 GPL_PACKS = ("tuxpaint-stamps-default", "sweethome3d", "mate-backgrounds", "plasma-workspace-wallpapers")
 HELD_OUT_STYLE = "@iconify-json/twemoji"  # a drawing style no training ever sees
+CLAY, FLAT_TWIN = "@lobehub/fluent-emoji-3d", "@iconify-json/fluent-emoji-flat"  # one design, drawn twice
+TRAIN_ONLY = (FLAT_TWIN, "@iconify-json/emojione", "@iconify-json/fxemoji", "@iconify-json/streamline-emojis")
 SPLIT_SEED = 20260
 
 
@@ -186,13 +188,21 @@ def read_sprites(source: Source) -> tuple[dict[Entry, bytes], Counter]:
 
 
 def hold_out(sprites: dict[Entry, bytes]) -> dict[Entry, bytes]:
-    """Mark one sprite of each concept that has two or more (without the held-out style) as test."""
-    chosen = set()
+    """Mark one sprite of each concept that has two or more (without the held-out style) as test.
+
+    Where that is a clay one, its flat twin is left out: a test sprite's own outline is never trained on.
+    """
+    chosen, twins = set(), set()
     for concept in {entry.concept for entry in sprites}:
-        own = sorted(e.id for e in sprites if e.concept == concept and e.split == "train")
+        trained = [e for e in sprites if e.concept == concept and e.split == "train"]
+        own = {e.id: e for e in trained if e.pack not in TRAIN_ONLY}
         if len(own) >= 2:
-            chosen.add(random.Random(f"{SPLIT_SEED} {concept}").choice(own))
-    return {replace(e, split="test") if e.id in chosen else e: data for e, data in sprites.items()}
+            held_out = random.Random(f"{SPLIT_SEED} {concept}").choice(sorted(own))
+            chosen.add(held_out)
+            if own[held_out].pack == CLAY:
+                twins |= {e.id for e in trained if e.pack == FLAT_TWIN}
+    kept = {e: data for e, data in sprites.items() if e.id not in twins}
+    return {replace(e, split="test") if e.id in chosen else e: data for e, data in kept.items()}
 
 
 def write_pack(folder: Path, sprites: dict[Entry, bytes], backgrounds: dict[Background, bytes]) -> None:

@@ -157,7 +157,6 @@ def serve(page: gr.Blocks, **options) -> tuple:
         max_file_size="20mb",
         footer_links=[],
         run_history=False,
-        show_error=True,
         enable_monitoring=False,
         **options,
     )
@@ -171,7 +170,11 @@ def main() -> int:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
     page = build_page(pipeline)
-    serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
+    try:
+        serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
+    except OSError as error:  # the port is taken, or the address is not this machine's
+        print(f"app.py: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -62,9 +62,7 @@ class Listeners:
                 yield visit.chat, visit.view
         except ModelError as error:
             visit.stop(str(error))
-        except (
-            Exception
-        ):  # the visitor's page goes on whatever it was; whoever runs the server reads what it was
+        except Exception:  # whatever it was, the visitor's page goes on, and the server's log has it in full
             log.exception("No answer to a question")
             visit.stop("Something went wrong here. The server's log says what.")
         finally:  # Stop was pressed, or the visitor has gone: the model stops as well
@@ -104,9 +102,7 @@ class Listeners:
 
 
 def paced(steps: Iterable[object]) -> Iterator[None]:
-    """Some of the steps: all that are urgent, of the others at most log = logging.getLogger(__name__)
-
-    UPDATES_PER_SECOND."""
+    """Some of the steps: all that are urgent, and of the others no more than UPDATES_PER_SECOND."""
     last = -1.0
     for urgent in steps:
         now = time.monotonic()

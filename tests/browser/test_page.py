@@ -223,6 +223,23 @@ def test_stop_keeps_what_is_there(open_tab, picture: Path, pipeline: FakePipelin
     tab.wait_until_painted(0.7, 0.3)
 
 
+def test_one_waits_while_another_is_answered(open_tab, picture: Path):
+    first, second = open_tab(), open_tab()
+    for tab in (first, second):
+        tab.upload(picture)
+    first.ask("What is left?")
+    first.wait_for("The question asks")
+    second.ask("What is right?")
+    second.page.wait_for_selector(".status:has-text('Waiting for the model')")
+    second.page.click("#question button:has-text('Stop')")
+    second.wait_for("Stopped.")
+    first.wait_for("1 object")
+    second.ask("What is right?")
+    second.wait_for("1 object")
+    second.wait_until_painted(0.7, 0.3)
+    assert first.painted(0.7, 0.3)[3] == 0 and "right" not in first.chat()
+
+
 def test_honest_states(open_tab, picture: Path, screenshot):
     tab = open_tab()
     tab.upload(picture)

@@ -172,8 +172,8 @@ def main() -> int:
     page = build_page(pipeline)
     try:
         serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
-    except OSError as error:  # the port is taken, or the address is not this machine's
-        print(f"app.py: {error}", file=sys.stderr)
+    except OSError:
+        print(f"app.py: cannot listen on {args.host}:{args.port}: see --host and --port", file=sys.stderr)
         return 1
     return 0
 

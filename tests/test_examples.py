@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import segzero
 from page.examples import read_examples
 from segzero.export import decode_mask
 from segzero.presets import MINI
@@ -29,4 +30,4 @@ def test_the_examples_have_different_sizes_and_true_masks():
 def test_the_bundled_mini_answers_the_bundled_examples():
     if not Path(MINI.reasoner).is_dir():
         pytest.skip("the bundled weights are not here yet")
-    assert examples.check()
+    assert examples.check(segzero.load("mini"))

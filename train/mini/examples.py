@@ -2,6 +2,7 @@
 
 python -m train.mini.examples            # compose them into assets/examples
 python -m train.mini.examples --check    # ask the bundled mini; exit code 1 if it answers one of them wrong
+python -m train.mini.examples --suggest 40                       # which seeds it would answer right
 
 examples.json also holds the true mask of each answer (COCO run lengths), so a check needs no composer.
 """
@@ -11,14 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-import segzero
 from segzero.export import decode_mask, encode_mask
+from segzero.options import add_model_options, load_pipeline
+from segzero.pipeline import Pipeline
 from train.mini.scenes import Composer, World
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
@@ -89,26 +91,51 @@ def write(folder: Path = FOLDER) -> None:
     (folder / "examples.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
-def check(folder: Path = FOLDER) -> bool:
-    """Ask the bundled mini each question, print how well it does; returns whether all are right."""
-    pipeline, right = segzero.load("mini"), True
-    for record in json.loads((folder / "examples.json").read_text(encoding="utf-8")):
-        result = pipeline.run(folder / record["picture"], record["question"])
-        true = decode_mask(record["mask"])
-        iou = (result.mask & true).sum() / (result.mask | true).sum()
-        right &= bool(iou >= RIGHT_IOU)
-        print(f"{record['picture']}: {record['question']} IoU {iou:.2f}, {result.status}: {result.thinking}")
-    return right
+def judge(pipeline: Pipeline, picture: Image.Image | Path, question: str, true: np.ndarray) -> float:
+    """Ask, print what came of it; returns the IoU of all masks together with the true one, (H, W) bool."""
+    result = pipeline.run(picture, question)
+    iou = float((result.mask & true).sum() / (result.mask | true).sum())
+    print(f"  {question} IoU {iou:.2f}, {result.status}: {result.thinking}")
+    return iou
+
+
+def check(pipeline: Pipeline, folder: Path = FOLDER) -> bool:
+    """Whether the pipeline answers every example right."""
+    records = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+    found = [
+        judge(pipeline, folder / record["picture"], record["question"], decode_mask(record["mask"]))
+        for record in records
+    ]
+    return min(found) >= RIGHT_IOU
+
+
+def suggest(pipeline: Pipeline, seeds: int) -> None:
+    """Print, for every recipe, those of the first seeds whose scene the pipeline answers right."""
+    world = World.load(gpl=False)
+    for recipe in RECIPES:
+        right = []
+        for seed in range(seeds):
+            try:
+                picture, true = compose(replace(recipe, seed=seed), world)
+            except ValueError:
+                continue
+            if judge(pipeline, picture, recipe.question, true) >= RIGHT_IOU:
+                right.append(seed)
+        print(f"{recipe.name}: right with seeds {right}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="ask the bundled mini instead of composing")
-    if parser.parse_args().check:
-        return 0 if check() else 1
-    write()
+    parser.add_argument("--suggest", type=int, metavar="N", help="find good scenes among the first N seeds")
+    add_model_options(parser)
+    args = parser.parse_args()
+    if args.suggest:
+        suggest(load_pipeline(args), args.suggest)
+    elif args.check:
+        return 0 if check(load_pipeline(args)) else 1
+    else:
+        write()
     return 0
 
 

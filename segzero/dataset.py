@@ -174,6 +174,8 @@ def _sample(row: dict[str, Any], number: str, folder: Path) -> Sample:
         raise ValueError("'id' is neither text nor a number")
     if not isinstance(row.get("kind", ""), str):
         raise ValueError("'kind' is not text")
+    if any(0xD800 <= ord(char) < 0xE000 for char in f"{name}{given}{row.get('kind', '')}"):
+        raise ValueError("half a character")  # JSON can say it, and no file can hold it
     places = [row.get(key, 0) for key in ("text", "expression")]
     if not all(type(place) is int and place >= 0 for place in places):
         raise ValueError("'text' and 'expression' are counted 0, 1, 2, …")

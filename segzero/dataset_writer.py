@@ -67,11 +67,11 @@ class Summary:
         return "\n".join(lines + tell_left_out(self.refused, self.folder / LEFT_OUT))
 
 
-def tell_left_out(refused: Sequence[LeftOut], path: Path) -> list[str]:
+def tell_left_out(refused: Sequence[LeftOut], path: Path | None = None) -> list[str]:
     """Lines that count what was left out, by reason, with examples; path: where all of it stands."""
     if not refused:
         return ["nothing was left out"]
-    lines = [f"{len(refused)} left out, each with its reason in {path}:"]
+    lines = [f"{len(refused)} left out" + (f", each with its reason in {path}:" if path else ":")]
     for reason, times in Counter(each.reason for each in refused).most_common():
         examples = [
             f"{each.where}{each.detail and f' ({each.detail})'}" for each in refused if each.reason == reason

@@ -78,6 +78,7 @@ def test_no_masks_mean_that_nothing_matches(folder: Path):
         ({**ROW, "id": True}, "line 2", "'id' is neither"),
         ({**ROW, "kind": 1}, "line 2", "'kind'"),
         ({**ROW, "text": -1}, "line 2", "'text' and"),
+        ({**ROW, "kind": "\ud83d"}, "line 2", "half a character"),
         ({**ROW, "id": 1}, "line 2, id 1", "a duplicate id"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Two runs over the same questions, compared question by question: python -m segzero evaluate --compare A B.
+
+print(compare_files(Path("runs/evaluate/a/samples.jsonl"), Path("runs/evaluate/b/samples.jsonl")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segzero.metrics import compare
+from segzero.protocols import PROTOCOLS, STRICT, Protocol, count
+from segzero.record import Record, RecordError, read_records
+from segzero.totals import Metrics, percent, plain, rows
+
+
+def compare_files(before: Path, after: Path) -> str:
+    """Lines on what `after` gained on `before`. Raises RecordError when they are about other data."""
+    sides = [{record.id: record for record in read_records(path)} for path in (before, after)]
+    common = [name for name in sides[0] if name in sides[1]]
+    pairs = [(sides[0][name], sides[1][name]) for name in common]
+    _check_same_data(pairs, before, after)
+    lines = [f"{after} - {before}", f"{len(pairs)} questions that both have"]
+    for path, side in zip((before, after), sides, strict=True):
+        if len(side) > len(common):
+            lines.append(f"{len(side) - len(common)} more only in {path}, not compared")
+    better = sum(b.iou > a.iou for a, b in pairs)
+    worse = sum(b.iou < a.iou for a, b in pairs)
+    lines += [f"better {better}, worse {worse}, the same {len(pairs) - better - worse}", ""]
+    lines += rows("protocol", {name: difference(pairs, way) for name, way in PROTOCOLS.items()}, sign="+")
+    kinds = sorted({a.kind for a, _ in pairs if a.kind})
+    if len(kinds) > 1:
+        of_kind = {
+            kind: difference([pair for pair in pairs if pair[0].kind == kind], STRICT) for kind in kinds
+        }
+        lines += ["", *rows("kind, strict", of_kind, sign="+")]
+    giou = difference(pairs, STRICT)["gIoU"]
+    sure = giou["value"] is not None and (giou["low"] > 0 or giou["high"] < 0)
+    verdict = "does not hold 0: a real difference" if sure else "holds 0: no difference is shown"
+    return "\n".join([*lines, "", f"strict gIoU {percent(giou, '+')}, an interval that {verdict}"])
+
+
+def difference(pairs: Sequence[tuple[Record, Record]], protocol: Protocol) -> Metrics:
+    """after - before of every metric, with paired intervals over pictures."""
+    before, after = ([count(pair[side], protocol) for pair in pairs] for side in (0, 1))
+    found = compare(before, after, [a.picture for a, _ in pairs])
+    return {name: plain(estimate) for name, estimate in found.items()}
+
+
+def _check_same_data(pairs: Sequence[tuple[Record, Record]], before: Path, after: Path) -> None:
+    if not pairs:
+        raise RecordError(f"{before} and {after} have no question in common")
+    for a, b in pairs:
+        truths = [side.overlap.truth if side.overlap else None for side in (a, b)]
+        if a.question != b.question or (None not in truths and truths[0] != truths[1]):
+            raise RecordError(f"{before} and {after} are about other data: {a.id} is not the same question")

@@ -1,0 +1,203 @@
+"""`python -m segzero evaluate`: answer every question of a data set, and count under every protocol.
+
+python -m segzero evaluate --data Ricky06662/ReasonSeg_val --preset seg-zero-7b
+accelerate launch -m segzero evaluate --data data/mine --report out/
+python -m segzero evaluate --compare runs/evaluate/a/samples.jsonl runs/evaluate/b/samples.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from segzero.ask import KNOWN_ERRORS, fail
+from segzero.comparison import compare_files
+from segzero.dataset import ROWS, DatasetError, LeftOut, Sample, read_rows, read_samples, rows_file
+from segzero.dataset_writer import LEFT_OUT, tell_left_out, write_dataset, write_left_out
+from segzero.options import add_model_options, load_pipeline
+from segzero.record import Record, RecordError, dump
+from segzero.report import printable
+from segzero.run_folder import TOTALS, Process, RunFolder, fingerprint, write_json
+from segzero.totals import table, total
+
+RUNS, DATA = Path("runs/evaluate"), Path("runs/data")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_POLL_S = 1.0
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add `evaluate` to the command line."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure on a benchmark or your own data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", metavar="DATA", help="a folder or JSONL of the local format, or a Hub id")
+    add("--out", type=Path, metavar="FOLDER", help=f"where the run is kept (default: in {RUNS}/)")
+    add("--report", type=Path, metavar="FOLDER", help="write a page to look at every sample, the worst first")
+    add("--batch", type=_positive, default=16, metavar="N", help="questions at a time (default: 16)")
+    add("--limit", type=_positive, metavar="N", help="only the first N questions")
+    add("--samples", type=_positive, metavar="K", help="draw K answers to each question and let them vote")
+    add(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar="JSONL",
+        help="the paired difference of two runs; asks nothing",
+    )
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate or compare; returns the exit code."""
+    if not args.compare and not args.data:
+        return fail(DatasetError("Name the data with --data, or two runs with --compare."), code=2)
+    try:
+        if args.compare:
+            print(printable(compare_files(*args.compare)))
+            return 0
+        return evaluate(args, Process.of_environment())
+    except (DatasetError, RecordError, *KNOWN_ERRORS) as error:
+        return fail(error)
+
+
+def evaluate(args: argparse.Namespace, process: Process) -> int:
+    """Answer what is not answered yet; then the first process counts, prints and writes.
+
+    Raises DatasetError and RecordError, and what loading the models raises.
+    """
+    path = find_data(args.data, process)
+    samples, refused = read_samples(path)
+    samples = samples[: args.limit]
+    if not samples:
+        raise DatasetError(
+            "\n".join([f"{path} holds no question that can be asked", *tell_left_out(refused)])
+        )
+    folder = RunFolder(args.out or default_folder(args, path), settings_of(args, path), process)
+    answer_what_is_left(args, folder, samples)
+    if process.rank:
+        return 0
+    records = folder.finish(samples)
+    refused += [LeftOut(f"id {r.id}", *_cut(r.problem)) for r in records if r.status == "left_out"]
+    totals = {"settings": folder.settings, "left_out": [asdict(each) for each in refused], **total(records)}
+    write_json(folder.folder / TOTALS, totals)
+    write_left_out(folder.folder / LEFT_OUT, refused)
+    print(printable(table(totals)), "", sep="\n")
+    print(printable("\n".join(tell_left_out(refused, folder.folder / LEFT_OUT))))
+    if earlier := left_out_before(path):
+        print(f"{earlier} more were left out when the data was prepared: {rows_file(path).parent / LEFT_OUT}")
+    print(f"all of it: {folder.folder}")
+    if args.report:
+        from segzero.browse import write_report  # draws: only who wants a page needs it
+
+        print(f"to look at: {write_report(args.report, records, samples, totals)}")
+    return 0
+
+
+def answer_what_is_left(args: argparse.Namespace, folder: RunFolder, samples: Sequence[Sample]) -> None:
+    """Answer this process's share of what has no record yet; loads models only if there is any."""
+    from segzero.evaluation import Draws, answer_batches, batches
+
+    process, done = folder.process, folder.records()
+    draws = Draws(args.samples) if args.samples else None
+    share = samples[process.rank :: process.count]
+    todo, numbers = [], []
+    for number, batch in enumerate(batches(share, args.batch)):
+        left = [sample for sample in batch if sample.id not in done]
+        if left:  # what is drawn depends on the whole batch, so then all of it is asked again
+            todo.append(left if draws is None else batch)
+            numbers.append(number * process.count + process.rank)
+    if not todo:
+        return
+    if args.device is None and process.local_rank is not None:
+        args.device = _own_device(process.local_rank)
+    pipeline = load_pipeline(args)
+    finished = [done[sample.id] for sample in share if sample.id in done]
+    bar = tqdm(total=len(share), initial=len(finished), unit="question", disable=process.rank > 0)
+    with bar, folder.open() as file:
+        for records in answer_batches(pipeline, todo, draws, numbers):
+            new = [record for record in records if record.id not in done]
+            file.writelines(map(dump, new))
+            file.flush()
+            finished += new
+            bar.update(len(new))
+            bar.set_postfix_str(f"gIoU {running_giou(finished)}", refresh=False)
+
+
+def running_giou(records: Sequence[Record]) -> str:
+    """Strict, in percent, of the records so far."""
+    ious = [record.iou for record in records if record.status != "left_out"]
+    return f"{100 * sum(ious) / len(ious):.1f}" if ious else "-"
+
+
+def find_data(name: str, process: Process) -> Path:
+    """The data on this disk; a set of the Hub is prepared once, by the first process. Raises DatasetError."""
+    path = Path(name)
+    if path.exists() or not _HUB_ID.fullmatch(name):
+        return path
+    folder = DATA / name.replace("/", "--")
+    if process.rank:
+        while not (folder / ROWS).exists():
+            time.sleep(_POLL_S)
+    elif not (folder / ROWS).exists():
+        from segzero.sources.hub import open_set
+
+        print(printable(write_dataset(folder, *open_set(name)).report()))
+    return folder
+
+
+def left_out_before(path: Path) -> int:
+    """How many rows preparing the data left out."""
+    told = rows_file(path).parent / LEFT_OUT
+    return sum(1 for _ in read_rows(told)) if told.exists() else 0
+
+
+def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """What has to stay the same for a run to go on."""
+    found = {"data": args.data, "data_fingerprint": fingerprint(rows_file(path)), "preset": args.preset}
+    for role in ("reasoner", "segmenter"):
+        model = getattr(args, role)
+        found[role] = model
+        found[f"{role}_fingerprint"] = fingerprint(Path(model)) if model else None
+    return found | ({"samples": args.samples, "batch": args.batch} if args.samples else {})
+
+
+def default_folder(args: argparse.Namespace, path: Path) -> Path:
+    """In RUNS, named after the data, the models and the number of answers."""
+    data = path.parent.name if path.name == ROWS else path.stem if path.is_file() else path.name
+    models = [args.preset] + [Path(model.partition("#")[2] or model).name for model in _own_models(args)]
+    parts = [data, *models] + ([f"{args.samples}-answers"] if args.samples else [])
+    return RUNS / "-".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts)
+
+
+def _own_models(args: argparse.Namespace) -> list[str]:
+    return [model for model in (args.reasoner, args.segmenter) if model]
+
+
+def _own_device(local_rank: int) -> str | None:
+    """The GPU of a process of several; None, the usual choice, where there is none."""
+    import torch  # brought by the models anyway
+
+    return f"cuda:{local_rank}" if torch.cuda.is_available() else None
+
+
+def _cut(problem: str) -> tuple[str, str]:
+    reason, _, detail = problem.partition(": ")
+    return reason, detail
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value

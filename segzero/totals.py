@@ -1,0 +1,139 @@
+"""What an evaluation comes to: every metric under every protocol, as JSON and as lines to read.
+
+totals = total(records)
+print(table(totals))
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from segzero.metrics import Estimate, Overlap, compare, measure
+from segzero.protocols import PROTOCOLS, STRICT, count
+from segzero.record import Record
+from segzero.report import count as counted
+from segzero.voting import ONE, RULES
+
+_WIDE = 21  # "+100.0 [+100.0, +100.0]" is the longest
+_SHOWN = ("gIoU", "cIoU", "P@0.5", "box@0.5", "T-acc", "N-acc")
+Metrics = dict[str, dict[str, float | int | None]]
+
+
+def total(records: Sequence[Record]) -> dict[str, Any]:
+    """The totals of records, in values that json.dumps takes; what no sample tells is None."""
+    used = [record for record in records if record.status != "left_out"]
+    kinds = sorted({record.kind for record in used if record.kind})
+    found = {
+        "questions": len(records),
+        "pictures": len({record.picture for record in records}),
+        "statuses": dict(Counter(record.status for record in records).most_common()),
+        "accepted_by_mercy": sum(record.status == "ok" and bool(record.problem) for record in used),
+        "protocols": {name: _metrics(used, protocol) for name, protocol in PROTOCOLS.items()},
+        "kinds": {kind: _metrics([r for r in used if r.kind == kind], STRICT) for kind in kinds},
+        "seconds": {
+            name: round(float(np.mean([record.seconds[name] for record in used])), 4)
+            for name in ("reasoning", "segmentation")
+            if used and all(name in record.seconds for record in used)
+        },
+    }
+    drawn = [record for record in used if record.answers]
+    return {**found, "voting": _voting(drawn)} if drawn else found
+
+
+def table(totals: dict[str, Any]) -> str:
+    """The totals as lines: percent with 95 % intervals."""
+    statuses = ", ".join(
+        f"{number} {status.replace('_', ' ')}" for status, number in totals["statuses"].items()
+    )
+    about = f"{counted(totals['questions'], 'question')} about {counted(totals['pictures'], 'picture')}"
+    lines = [f"{about}: {statuses}", ""]
+    lines += rows("protocol", totals["protocols"])
+    if len(totals["kinds"]) > 1:
+        lines += ["", *rows("kind, strict", totals["kinds"])]
+    if "voting" in totals:
+        lines += ["", *_voting_lines(totals["voting"])]
+    return "\n".join(lines)
+
+
+def rows(title: str, metrics: dict[str, Metrics], sign: str = "") -> list[str]:
+    """A line for each set of metrics, under a head; columns that nothing is known of are left away.
+
+    sign: "+" for differences.
+    """
+    shown = [name for name in _SHOWN if any(each[name]["value"] is not None for each in metrics.values())]
+    wide = max(len(title), *map(len, metrics))
+    lines = [f"{title:{wide}}  {'n':>6}  " + "  ".join(f"{name:{_WIDE}}" for name in shown).rstrip()]
+    for name, each in metrics.items():
+        cells = "  ".join(f"{percent(each[metric], sign):{_WIDE}}" for metric in shown)
+        lines.append(f"{name:{wide}}  {each['gIoU']['count']:>6}  {cells}".rstrip())
+    return lines
+
+
+def percent(estimate: dict[str, float | int | None], sign: str = "") -> str:
+    """ "62.6 [57.1, 67.8]", or a dash where there is nothing. sign: "+" shows the sign of a difference."""
+    if estimate["value"] is None:
+        return "-"
+    value, low, high = (f"{100 * estimate[name]:{sign}.1f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def plain(estimate: Estimate) -> dict[str, float | int | None]:
+    """An estimate in values that JSON knows: it has no nan."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(estimate).items()
+    }
+
+
+def _metrics(records: Sequence[Record], protocol) -> Metrics:
+    estimates = measure(
+        [count(record, protocol) for record in records], [record.picture for record in records]
+    )
+    return {name: plain(estimate) for name, estimate in estimates.items()}
+
+
+def _voting(records: Sequence[Record]) -> dict[str, Any]:
+    """gIoU of each rule, strict; what it gains on one answer; and what agreement tells of being right."""
+    pictures = [record.picture for record in records]
+    by_rule = {rule: [count(_under(record, rule), STRICT) for record in records] for rule in (*RULES, ONE)}
+    one = by_rule[ONE]
+    order = np.argsort([-record.confidence for record in records], kind="stable")
+    half = len(order) // 2
+    iou = np.array([record.iou for record in records])
+    return {
+        "answers": len(records[0].answers),
+        "gIoU": {rule: plain(measure(samples, pictures)["gIoU"]) for rule, samples in by_rule.items()},
+        "gain": {
+            rule: plain(compare(one, samples, pictures)["gIoU"])
+            for rule, samples in by_rule.items()
+            if rule != ONE
+        },
+        "agreement": round(float(np.mean([record.confidence for record in records])), 4),
+        "iou_of_more_agreeing_half": round(float(iou[order[:half]].mean()), 4) if half else None,
+        "iou_of_less_agreeing_half": round(float(iou[order[half:]].mean()), 4) if half else None,
+    }
+
+
+def _under(record: Record, rule: str) -> Record:
+    """The record as it would be under a rule of voting."""
+    if rule in record.votes:
+        return replace(record, status="ok", overlap=record.votes[rule])
+    truth = record.overlap.truth
+    return replace(record, status="unreadable", overlap=Overlap(0, truth, 0, truth))
+
+
+def _voting_lines(voting: dict[str, Any]) -> list[str]:
+    lines = [f"{voting['answers']} answers to each question, which agree by {voting['agreement']:.2f}"]
+    for rule, estimate in voting["gIoU"].items():
+        gain = f"  gain {percent(voting['gain'][rule], '+')}" if rule in voting["gain"] else ""
+        lines.append(f"  {rule:8}  gIoU {percent(estimate)}{gain}")
+    if voting["iou_of_more_agreeing_half"] is not None:
+        more, less = (voting[f"iou_of_{which}_agreeing_half"] for which in ("more", "less"))
+        lines.append(f"  mean IoU {more:.3f} where they agree more, {less:.3f} where less")
+    return lines

@@ -1,0 +1,328 @@
+"""The evaluation command on stand-ins for the models: python -m pytest tests/test_evaluate.py"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scripted import PRESET, WH, Boxes
+
+from segzero import evaluate as command
+from segzero.__main__ import main
+from segzero.dataset_writer import Item, write_dataset
+from segzero.pipeline import Pipeline
+from segzero.record import read_records
+from segzero.run_folder import Process
+from segzero.segmenter import SegmenterError
+
+LEFT = (
+    '<think>It is on the left.</think><answer>[{"bbox_2d": [0, 0, 50, 100], "point_2d": [25, 50]}]</answer>'
+)
+NONE = "<think>Nothing is.</think><answer>[]</answer>"
+ANSWERS = {"left": LEFT, "none": NONE, "babble": "I do not know.", "error": LEFT, "right": LEFT}
+
+
+class Reasoner:
+    """Says what ANSWERS has for a word of the prompt; `drawn` in turn when answers are drawn.
+
+    before(batch) is called before each batch, counted from 0.
+    """
+
+    drawn = (LEFT, NONE, LEFT)
+
+    def __init__(self, before=lambda batch: None) -> None:
+        self.before, self.asked, self.seeds = before, [], []
+
+    def generate(self, frames, prompts, *, draws=1, temperature=0.0, seed=0):
+        self.before(len(self.asked))
+        assert all(frame.size == (100, 100) for frame in frames)
+        questions = [re.search('"(.*?)"', prompt)[1] for prompt in prompts]
+        self.asked.append(questions)
+        self.seeds.append(seed)
+        if temperature:
+            return [self.drawn[draw % 3] for _ in questions for draw in range(draws)]
+        return [next(text for word, text in ANSWERS.items() if word in question) for question in questions]
+
+
+class Segmenter(Boxes):
+    """Refuses pictures that are blue."""
+
+    def segment(self, image, targets, *, clicks=None):
+        if image.getpixel((0, 0)) == (0, 0, 255):
+            raise SegmenterError("The box lies beside the picture.")
+        return super().segment(image, targets, clicks=clicks)
+
+
+def half(side: str) -> np.ndarray:
+    mask = np.zeros(WH[::-1], bool)
+    mask[:, : WH[0] // 2] = True
+    return mask if side == "left" else ~mask
+
+
+def item(name: str, question: str, masks: list, color: str = "red", **more) -> Item:
+    return Item(name, question, Image.new("RGB", WH, color), f"{color}.png", masks, **more)
+
+
+ITEMS = [
+    item("a", "the left one", [half("left")], kind="spatial"),
+    item("b", "the right one", [half("right")], kind="spatial"),
+    item("c", "none of them", [], kind="none"),
+    item("d", "babble", [half("left")], kind="odd"),
+    item("e", "an error", [half("left")], color="blue", kind="odd"),
+    item("f", "left of it", [half("left")], text=1, ignore=half("right")),
+]
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_dataset(Path("mine"), ITEMS)
+    return tmp_path
+
+
+@pytest.fixture
+def reasoner(monkeypatch: pytest.MonkeyPatch) -> Reasoner:
+    talker = Reasoner()
+    monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(talker, Segmenter(), PRESET))
+    return talker
+
+
+def evaluate(*args: object) -> int:
+    return main(["evaluate", "--data", "mine", "--out", "run", *map(str, args)])
+
+
+def totals() -> dict:
+    return json.loads(Path("run/totals.json").read_text())
+
+
+def test_every_sample_has_a_line_and_every_protocol_its_numbers(reasoner: Reasoner, capsys):
+    assert evaluate("--batch", 4) == 0
+    records = read_records(Path("run/samples.jsonl"))
+    assert [(r.id, r.status, r.iou) for r in records] == [
+        ("a", "ok", 1.0),
+        ("b", "ok", 0.0),
+        ("c", "no_target", 1.0),
+        ("d", "unreadable", 0.0),
+        ("e", "segmenter_error", 0.0),
+        ("f", "ok", 1.0),
+    ]
+    first = records[0]
+    assert first.targets == ({"box_xyxy": [0, 0, 100, 50], "points_xy": [[50, 25]], "score": 0.75},)
+    assert (first.overlap.intersection, first.overlap.union, first.box_iou) == (5000, 5000, 1.0)
+    assert first.raw == LEFT and first.seconds.keys() == {"reasoning", "segmentation"}
+    assert (records[2].box_iou, records[4].targets[0]["score"]) == (None, None)
+    found = {name: each["gIoU"] for name, each in totals()["protocols"].items()}
+    assert found["strict"]["value"] == pytest.approx(3 / 6) and found["strict"]["count"] == 6
+    assert found["lisa"]["value"] == pytest.approx(2 / 5)  # not the second text
+    assert found["seg_zero"]["value"] == pytest.approx(1 / 4)  # nor where both are empty
+    assert found["vision_reasoner"]["value"] == pytest.approx(1 / 3)  # nor the segmenter's error
+    assert totals()["kinds"]["spatial"]["gIoU"]["value"] == 0.5
+    assert totals()["statuses"] == {"ok": 3, "no_target": 1, "unreadable": 1, "segmenter_error": 1}
+    out = capsys.readouterr().out
+    assert "6 questions about 2 pictures: 3 ok, 1 no target" in out and "nothing was left out" in out
+    assert re.search(r"strict +6 +50\.0 \[", out)
+
+
+def test_an_ignored_region_counts_only_where_a_protocol_says_so(reasoner: Reasoner):
+    assert evaluate() == 0
+    last = read_records(Path("run/samples.jsonl"))[-1]
+    assert (last.overlap.union, last.foreground.union) == (5000, 10000)
+
+
+@pytest.mark.parametrize("size", [1, 4, 16])
+def test_batches_do_not_change_the_answers(reasoner: Reasoner, size: int):
+    assert evaluate("--batch", size) == 0
+    assert [len(batch) for batch in reasoner.asked] == {1: [1] * 6, 4: [4, 2], 16: [6]}[size]
+    assert totals()["protocols"]["strict"]["gIoU"]["value"] == 0.5
+
+
+@pytest.mark.parametrize("extra", [(), ("--samples", 3)])
+def test_a_run_that_was_killed_goes_on(monkeypatch, extra: tuple):
+    class Killed(BaseException):
+        pass
+
+    def kill(batch: int) -> None:
+        if batch == 2:
+            raise Killed
+
+    def load(talker: Reasoner) -> None:
+        monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(talker, Segmenter(), PRESET))
+
+    load(Reasoner(kill))
+    with pytest.raises(Killed):
+        evaluate("--batch", 2, *extra)
+    assert len(read_records(Path("run/samples.jsonl"))) in (0, 2)  # the second batch was not marked yet
+    with Path("run/samples.jsonl").open("a") as file:
+        file.write('{"id": "c", "stat')
+    again, whole = Reasoner(), Reasoner()
+    load(again)
+    assert evaluate("--batch", 2, *extra) == 0
+    resumed = read_records(Path("run/samples.jsonl"))
+    load(whole)
+    assert main(["evaluate", "--data", "mine", "--out", "whole", "--batch", "2", *map(str, extra)]) == 0
+    unbroken = read_records(Path("whole/samples.jsonl"))
+    assert [(r.id, r.status, r.overlap, r.answers) for r in resumed] == [
+        (r.id, r.status, r.overlap, r.answers) for r in unbroken
+    ]
+    assert len(again.asked) < len(whole.asked) and again.seeds == whole.seeds[-len(again.seeds) :]
+
+
+def test_a_finished_run_asks_nothing_and_loads_nothing(reasoner: Reasoner, monkeypatch, capsys):
+    assert evaluate("--limit", 2) == 0
+    assert evaluate() == 0
+    assert [len(batch) for batch in reasoner.asked] == [2, 4]
+    monkeypatch.setattr(command, "load_pipeline", None)
+    assert evaluate() == 0 and totals()["questions"] == 6
+    assert evaluate("--limit", 2) == 0 and totals()["questions"] == 2
+    assert len(read_records(Path("run/samples.jsonl"))) == 6
+
+
+def test_a_folder_of_another_run_is_left_alone(reasoner: Reasoner, capsys):
+    assert evaluate() == 0
+    assert evaluate("--preset", "seg-zero-7b") == 1
+    assert "holds another run (preset was 'mini' and is now 'seg-zero-7b')" in capsys.readouterr().err
+    with Path("mine/data.jsonl").open("a") as file:
+        file.write("\n")
+    assert evaluate() == 1
+    assert "data_fingerprint" in capsys.readouterr().err
+
+
+def test_several_processes_answer_each_sample_once(reasoner: Reasoner, monkeypatch, capsys):
+    def start(rank: int) -> int:
+        environment = {"RANK": str(rank), "WORLD_SIZE": "3", "LOCAL_RANK": str(rank)}
+        monkeypatch.setattr(command, "Process", Given(Process.of_environment(environment)))
+        return evaluate("--batch", 2, "--device", "cpu")
+
+    assert start(2) == 0 and start(1) == 0
+    assert sorted(path.name for path in Path("run").glob("*.jsonl")) == ["samples.1.jsonl", "samples.2.jsonl"]
+    assert capsys.readouterr().out == ""  # only the first process speaks
+    assert start(0) == 0
+    assert sorted(question for batch in reasoner.asked for question in batch) == sorted(
+        i.question for i in ITEMS
+    )
+    assert [record.id for record in read_records(Path("run/samples.jsonl"))] == list("abcdef")
+    assert [path.name for path in Path("run").glob("samples*")] == ["samples.jsonl"]
+    assert totals()["protocols"]["strict"]["gIoU"]["value"] == 0.5
+
+
+class Given:
+    def __init__(self, process: Process) -> None:
+        self.of_environment = lambda: process
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, Process()), ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}, Process(1, 2, 1))],
+)
+def test_what_a_launcher_tells(environment: dict, expected: Process):
+    assert Process.of_environment(environment) == expected
+
+
+def test_what_cannot_be_used_is_counted_and_told(reasoner: Reasoner, capsys):
+    (Path("mine/images") / "blue.png").write_bytes(b"broken")
+    rows = Path("mine/data.jsonl").read_text().splitlines()
+    Path("mine/data.jsonl").write_text("\n".join([*rows, rows[0], '{"image": "x"}']) + "\n")
+    assert evaluate() == 0
+    told = totals()["left_out"]
+    assert [each["where"] for each in told] == ["line 7, id a", "line 8", "id e"]
+    assert [each["reason"] for each in told] == [
+        "a duplicate id",
+        "no 'question'",
+        "a picture that cannot be used",
+    ]
+    assert totals()["statuses"]["left_out"] == 1
+    assert totals()["protocols"]["strict"]["gIoU"]["count"] == 5
+    assert "3 left out, each with its reason in run/left_out.jsonl:" in capsys.readouterr().out
+
+
+def test_the_segmenter_works_beside_the_next_batch(monkeypatch):
+    """The reasoner's second batch ends only after the first batch was segmented, and the other way round."""
+    segmenting, reasoning = threading.Event(), threading.Event()
+
+    class Beside(Segmenter):
+        def segment(self, image, targets, *, clicks=None):
+            segmenting.set()
+            assert reasoning.wait(20)
+            return super().segment(image, targets, clicks=clicks)
+
+    def before(batch: int) -> None:
+        if batch == 1:
+            assert segmenting.wait(20)
+            reasoning.set()
+
+    monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(Reasoner(before), Beside(), PRESET))
+    assert evaluate("--batch", 1, "--limit", 2) == 0
+
+
+def test_answers_that_vote(reasoner: Reasoner, capsys):
+    assert evaluate("--samples", 3) == 0
+    records = read_records(Path("run/samples.jsonl"))
+    left = records[0]
+    assert left.answers == (LEFT, NONE, LEFT) and left.status == "ok" and left.iou == 1.0
+    assert left.confidence == pytest.approx(1 / 3)
+    assert set(left.votes) == {"weighted", "majority", "medoid", "one"}
+    failed = records[4]  # the segmenter refuses two of three
+    assert (failed.status, failed.confidence) == ("no_target", 0.0)
+    assert set(failed.votes) == {"weighted", "majority", "medoid"}  # the one answer failed
+    voting = totals()["voting"]
+    assert voting["answers"] == 3 and voting["gIoU"]["weighted"]["value"] == pytest.approx(3 / 6)
+    assert voting["gain"]["medoid"]["value"] == 0.0
+    out = capsys.readouterr().out
+    assert "3 answers to each question" in out and "medoid" in out and "gain +0.0" in out
+
+
+def test_a_set_of_the_hub_is_prepared_once(reasoner: Reasoner, monkeypatch, capsys):
+    from segzero.sources import hub
+
+    asked = []
+    monkeypatch.setattr(hub, "open_set", lambda name: (asked.append(name), (iter(ITEMS), len(ITEMS)))[1])
+    for _ in range(2):
+        assert main(["evaluate", "--data", "owner/set_val"]) == 0
+    assert asked == ["owner/set_val"] and Path("runs/data/owner--set_val/data.jsonl").exists()
+    assert Path("runs/evaluate/owner-set_val-mini/totals.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["evaluate"], 2, "Name the data with --data"),
+        (["evaluate", "--data", "none.jsonl"], 1, "none.jsonl is not there"),
+        (["evaluate", "--data", "mine/images"], 1, "holds no data.jsonl"),
+        (["evaluate", "--compare", "a.jsonl", "b.jsonl"], 1, "a.jsonl"),
+        (["evaluate", "--compare", "mine/data.jsonl", "mine/data.jsonl"], 1, "line 1: not a sample"),
+    ],
+)
+def test_wrong_usage_is_said_in_one_line(args: list[str], code: int, word: str, capsys):
+    assert main(args) == code
+    said = capsys.readouterr().err
+    assert said.startswith("segzero: ") and said.count("\n") == 1 and word in said
+
+
+def test_two_runs_are_compared_in_pairs(reasoner: Reasoner, monkeypatch, capsys):
+    assert evaluate() == 0
+    monkeypatch.setitem(ANSWERS, "right", LEFT.replace("0, 0, 50, 100", "50, 0, 100, 100"))
+    assert main(["evaluate", "--data", "mine", "--out", "better", "--limit", "5"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--compare", "run/samples.jsonl", "better/samples.jsonl"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "better/samples.jsonl - run/samples.jsonl",
+        "5 questions that both have",
+        "1 more only in run/samples.jsonl, not compared",
+        "better 1, worse 0, the same 4",
+    ]
+    assert any(re.match(r"strict +5 +\+20\.0 \[\+0\.0, ", line) for line in lines)
+    assert "holds 0: no difference is shown" in lines[-1]
+
+
+def test_runs_about_other_data_are_not_compared(reasoner: Reasoner, capsys):
+    assert evaluate() == 0
+    write_dataset(Path("other"), [item("a", "the left one", [half("left") & half("right")])])
+    assert main(["evaluate", "--data", "other", "--out", "second"]) == 0
+    assert main(["evaluate", "--compare", "run/samples.jsonl", "second/samples.jsonl"]) == 1
+    assert "are about other data: a is not" in capsys.readouterr().err

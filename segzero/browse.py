@@ -79,7 +79,9 @@ def paint(loaded: Loaded, record: Record) -> Image.Image:
     pen = ImageDraw.Draw(painted)
     for target in record.targets:
         x1, y1, x2, y2 = (value * scale for value in target["box_xyxy"])
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline="white", width=2)
+        x2, y2 = max(x1, x2 - 1), max(y1, y2 - 1)
+        pen.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline="black", width=4)
+        pen.rectangle((x1, y1, x2, y2), outline="white", width=2)
         for x, y in target["points_xy"]:
             pen.circle((x * scale, y * scale), 4, fill="white", outline="black")
     return painted

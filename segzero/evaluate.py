@@ -22,6 +22,7 @@ from segzero.comparison import compare_files
 from segzero.dataset import ROWS, DatasetError, LeftOut, Sample, read_rows, read_samples, rows_file
 from segzero.dataset_writer import LEFT_OUT, tell_left_out, write_dataset, write_left_out
 from segzero.options import add_model_options, load_pipeline
+from segzero.presets import PRESETS
 from segzero.record import Record, RecordError, dump
 from segzero.report import printable
 from segzero.run_folder import TOTALS, Process, RunFolder, fingerprint, write_json
@@ -168,7 +169,7 @@ def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     for role in ("reasoner", "segmenter"):
         model = getattr(args, role)
         found[role] = model
-        found[f"{role}_fingerprint"] = fingerprint(Path(model)) if model else None
+        found[f"{role}_fingerprint"] = fingerprint(Path(model or getattr(PRESETS[args.preset], role)))
     return found | ({"samples": args.samples, "batch": args.batch} if args.samples else {})
 
 

@@ -20,8 +20,8 @@ from segzero.record import Record
 from segzero.report import count as counted
 from segzero.voting import ONE, RULES
 
-_WIDE = 21  # "+100.0 [+100.0, +100.0]" is the longest
-_SHOWN = ("gIoU", "cIoU", "P@0.5", "box@0.5", "T-acc", "N-acc")
+_SHOWN = {"gIoU": 23, "cIoU": 23, "P@0.5": 7, "box@0.5": 7, "T-acc": 7, "N-acc": 7}
+"""The metrics in the table and how wide they are; only the first two have room for their intervals."""
 Metrics = dict[str, dict[str, float | int | None]]
 
 
@@ -68,9 +68,9 @@ def rows(title: str, metrics: dict[str, Metrics], sign: str = "") -> list[str]:
     """
     shown = [name for name in _SHOWN if any(each[name]["value"] is not None for each in metrics.values())]
     wide = max(len(title), *map(len, metrics))
-    lines = [f"{title:{wide}}  {'n':>6}  " + "  ".join(f"{name:{_WIDE}}" for name in shown).rstrip()]
+    lines = [f"{title:{wide}}  {'n':>6}  " + "  ".join(f"{name:{_SHOWN[name]}}" for name in shown).rstrip()]
     for name, each in metrics.items():
-        cells = "  ".join(f"{percent(each[metric], sign):{_WIDE}}" for metric in shown)
+        cells = "  ".join(f"{_cell(metric, each[metric], sign):{_SHOWN[metric]}}" for metric in shown)
         lines.append(f"{name:{wide}}  {each['gIoU']['count']:>6}  {cells}".rstrip())
     return lines
 
@@ -81,6 +81,11 @@ def percent(estimate: dict[str, float | int | None], sign: str = "") -> str:
         return "-"
     value, low, high = (f"{100 * estimate[name]:{sign}.1f}" for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
+
+
+def _cell(metric: str, estimate: dict[str, float | int | None], sign: str) -> str:
+    text = percent(estimate, sign)
+    return text if metric in ("gIoU", "cIoU") else text.partition(" ")[0]
 
 
 def plain(estimate: Estimate) -> dict[str, float | int | None]:

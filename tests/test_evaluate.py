@@ -185,7 +185,7 @@ def test_a_finished_run_asks_nothing_and_loads_nothing(reasoner: Reasoner, monke
 def test_a_folder_of_another_run_is_left_alone(reasoner: Reasoner, capsys):
     assert evaluate() == 0
     assert evaluate("--preset", "seg-zero-7b") == 1
-    assert "holds another run (preset was 'mini' and is now 'seg-zero-7b')" in capsys.readouterr().err
+    assert "holds another run (preset was 'mini' and is now 'seg-zero-7b'" in capsys.readouterr().err
     with Path("mine/data.jsonl").open("a") as file:
         file.write("\n")
     assert evaluate() == 1

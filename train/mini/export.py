@@ -17,6 +17,7 @@ from PIL import Image
 
 from segzero.dataset import DatasetError, LeftOut
 from segzero.dataset_writer import Item, write_dataset
+from train.mini.knowledge import knowledge
 from train.mini.questions import KINDS, Question, sample
 from train.mini.scenes import SPLITS, Composer, Scene, World
 
@@ -26,7 +27,7 @@ _OFFERED = 12  # questions to choose the wanted kind from
 
 def items(split: str, scenes: int, questions: int, seed: int) -> Iterator[Item | LeftOut]:
     """The questions of `scenes` scenes, `questions` about each. split: as the composer has them."""
-    composer = Composer(World.load(), split)
+    composer = Composer(World.load(concepts=set(knowledge().concepts)), split)
     wording = "train" if split in ("train", "val") else "test"
     for index in range(scenes):
         rng = np.random.default_rng([seed, index])

@@ -1,0 +1,131 @@
+"""How fast `segzero evaluate` is: against one question at a time, in the same run, on the same questions.
+
+    python -m train.mini.export --scenes 96 --out runs/data/mini-test
+    python benchmarks/evaluate.py --data runs/data/mini-test --out benchmarks/results/evaluate.json
+
+The loop it is held against is written as the reference's script is: picture, prompt, generate, parse, a call
+of the segmenter for each object. Both use the same models, threads and contract, and take turns on parts of
+the data, so that a machine which is busy at times is so for both. Prints, and writes where asked, one JSON
+with samples a second of each, their ratio, and the gIoU of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter, process_time
+
+if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import numpy as np
+import torch
+
+from segzero.answer import STOP, parse_answer
+from segzero.dataset import Sample, load, read_samples
+from segzero.evaluation import answer_batches, batches
+from segzero.geometry import to_frame
+from segzero.metrics import Overlap, overlap
+from segzero.options import add_model_options, load_pipeline
+from segzero.pipeline import Pipeline
+
+WARM_UP = 2
+
+
+def one_at_a_time(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap]:
+    """The plain loop: transformers' generate for one question, then one mask after the other."""
+    return [_plain(pipeline, sample) for sample in samples]
+
+
+@torch.no_grad()
+def _plain(pipeline: Pipeline, sample: Sample) -> Overlap:
+    preset, reasoner, loaded = pipeline.preset, pipeline.reasoner, load(sample)
+    frame, prompt = to_frame(loaded.picture, preset.frame_px), preset.dialect.prompt(sample.question)
+    inputs = reasoner.encoder([frame], [prompt]).to(reasoner.model.device)
+    ids = reasoner.model.generate(
+        **inputs,
+        do_sample=False,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        max_new_tokens=preset.max_new_tokens,
+    )
+    new = ids[0, inputs["input_ids"].shape[1] :]
+    text = reasoner.encoder.processor.tokenizer.decode(new, skip_special_tokens=True)
+    text = text[: text.find(STOP) + len(STOP)] if STOP in text else text
+    answer = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, loaded.picture.size)
+    mask = np.zeros(loaded.truth.shape, bool)
+    for target in answer.targets:
+        mask |= pipeline.segmenter.segment(loaded.picture, [target]).masks[0]
+    return overlap(mask, loaded.truth, loaded.ignore)
+
+
+def in_batches(size: int) -> Callable[[Pipeline, Sequence[Sample]], list[Overlap]]:
+    """What `segzero evaluate` does, without its files."""
+
+    def run(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap]:
+        found = answer_batches(pipeline, batches(samples, size))
+        return [record.overlap for records in found for record in records]
+
+    return run
+
+
+def measure(pipeline: Pipeline, samples: Sequence[Sample], size: int, turns: int) -> dict:
+    """Both ways on the same samples, taking turns."""
+    ways = {"one_at_a_time": one_at_a_time, "in_batches": in_batches(size)}
+    wall, cpu = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
+    overlaps: dict[str, list[Overlap]] = {name: [] for name in ways}
+    for way in ways.values():
+        way(pipeline, samples[:WARM_UP])
+    for part in np.array_split(np.arange(len(samples)), turns):
+        for name, way in ways.items():
+            began, spent = perf_counter(), process_time()
+            overlaps[name] += way(pipeline, [samples[index] for index in part])
+            wall[name] += perf_counter() - began
+            cpu[name] += process_time() - spent
+    return {
+        "questions": len(samples),
+        "batch": size,
+        "samples_a_second": {name: round(len(samples) / seconds, 3) for name, seconds in wall.items()},
+        "cpu_seconds_a_sample": {name: round(seconds / len(samples), 4) for name, seconds in cpu.items()},
+        "ratio": round(wall["one_at_a_time"] / wall["in_batches"], 2),
+        "cpu_ratio": round(cpu["one_at_a_time"] / cpu["in_batches"], 2),
+        "giou": {
+            name: round(float(np.mean([_iou(one) for one in each])), 4) for name, each in overlaps.items()
+        },
+        "samples_counted_alike": sum(a == b for a, b in zip(*overlaps.values(), strict=True)),
+    }
+
+
+def _iou(one: Overlap) -> float:
+    return one.intersection / one.union if one.union else 1.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="FOLDER", help="in the local format")
+    add("--batch", type=int, default=16)
+    add("--limit", type=int, help="only the first so many questions")
+    add("--turns", type=int, default=3, help="into how many parts the data is cut (default: 3)")
+    add("--out", type=Path, metavar="JSON", help="write the numbers there as well")
+    add_model_options(parser)
+    args = parser.parse_args()
+    samples = read_samples(args.data)[0][: args.limit]
+    pipeline = load_pipeline(args)
+    found = measure(pipeline, samples, args.batch, args.turns)
+    device = str(pipeline.reasoner.model.device)
+    machine = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
+    found |= {"device": device, "machine": machine, "threads": torch.get_num_threads()}
+    print(json.dumps(found, indent=2))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -153,6 +153,9 @@ def test_a_question_from_upload_to_masks(open_tab, picture: Path, screenshot):
     assert blue > green > red  # the first colour, sky blue
     assert tab.page.inner_text(".chips") == "1 · 0.90"
     assert "<answer>" not in tab.chat()  # the raw answer is folded
+    assert (
+        tab.page.evaluate("getComputedStyle(document.querySelector('.sweep')).opacity") == "0"
+    )  # no longer busy
     screenshot(tab, "desktop-answer")
     assert not tab.errors
 

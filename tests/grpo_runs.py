@@ -67,11 +67,15 @@ class Gradients(TrainerCallback):
         self.steps.append({name: p.grad.clone() for name, p in named if p.grad is not None})
 
 
+OPTIONS = ("callbacks", "peft_config", "extras", "judge", "eval_dataset", "rounds", "reward_funcs")
+"""Of make_trainer's changes, those that are the trainer's; the others are GRPOConfig's."""
+
+
 def make_trainer(
     kind: type[GRPOTrainer], model: Path, rows: datasets.Dataset, out: Path, **changes
 ) -> GRPOTrainer:
     """A trainer of a class for two steps of two groups of four answers, one group a micro-batch."""
-    kwargs = {name: changes.pop(name) for name in ("callbacks", "peft_config", "extras") if name in changes}
+    kwargs = {name: changes.pop(name) for name in OPTIONS if name in changes}
     settings = {
         "output_dir": str(out),
         "use_cpu": True,
@@ -99,7 +103,7 @@ def make_trainer(
     processor = AutoProcessor.from_pretrained(model, padding_side="left")
     return kind(
         model=str(model),
-        reward_funcs=[luck],
+        reward_funcs=kwargs.pop("reward_funcs", [luck]),
         args=config,
         train_dataset=rows,
         processing_class=processor,

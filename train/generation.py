@@ -2,7 +2,7 @@
 
     answers = generate(model, prompts, config)  # a list of token ids for each row
 
-`model.generate` over G equal rows encodes the picture and fills the cache G times. Here the different prompts are
+`model.generate` over G equal rows sees the picture and fills the cache G times. Here different prompts are
 read once, their keys and values copied to all rows that ask for them, and generation goes on from there: the
 tokens drawn are the same, with the same random numbers.
 """

@@ -4,10 +4,10 @@
     outputs = model(**packed.inputs, fused_lm_head=True)
     log_probs = packed.unpack(outputs.log_probs)  # (B, C)
 
-A group becomes one row: the prompt, then its answers as branches that see the prompt and themselves. Padding is
-left out altogether. What the model computes for a token is what it computes for it in a row of its own.
+A group becomes one row: the prompt, then its answers as branches that see the prompt and themselves. Padding
+is left out altogether. What the model computes for a token is what it computes for it in a row of its own.
 
-    prompt without its last token | last token, answer 1 without its last | last token, answer 2 without its last …
+    prompt without its last | its last, answer 1 without its last | its last, answer 2 without its last | …
 
 Each branch begins with the prompt's last token, for that one predicts G different first tokens; and no branch
 has its own last token, for nothing is predicted from it.

@@ -42,7 +42,7 @@ class Prompt:
 
 
 class PromptReader:
-    """Turns rows as train.data makes them into Prompts on a device, equal rows of a call into the same one."""
+    """Turns rows as train.data makes them into Prompts on a device, equal rows of a call into the same."""
 
     def __init__(self, processor: ProcessorMixin, model: PreTrainedModel, device: torch.device) -> None:
         if model.config.model_type not in MODEL_TYPES:

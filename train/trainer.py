@@ -1,10 +1,10 @@
 """TRL's GRPOTrainer without the work it does several times, and with a resume that resumes.
 
-    trainer = Trainer(model="assets/mini/reasoner", reward_funcs=[...], train_dataset=rows, args=GRPOConfig(...))
+    trainer = Trainer("assets/mini/reasoner", [...], GRPOConfig(...), train_dataset=rows)
     trainer.train(resume_from_checkpoint=last_checkpoint("runs/grpo"))
 
-Rows are those of train.data. What is computed is what GRPOTrainer computes, to rounding (tests/test_trainer.py
-compares loss, KL and gradients); what differs is how often:
+Rows are those of train.data. What is computed is what GRPOTrainer computes (tests/test_trainer.py compares
+loss, KL and gradients); what differs is how often:
 
     GRPOTrainer                                               here
     a picture is decoded and prepared 2 G times or more       once
@@ -54,11 +54,11 @@ class Trainer(GRPOTrainer):
     """GRPOTrainer for prompts of one picture and one question, on Qwen2.5-VL.
 
     extras: text files by name, written into every checkpoint.
-    judge: a reward function; evaluating is asking the rows of the eval_dataset, greedily, and averaging what it
-        pays, under its name. mask_reward(segmenter) makes that the gIoU.
-    show: called with the step and the rollouts of this process after each generation.
-    The other arguments are GRPOTrainer's. Raises ValueError for models and attention that the shortcuts do not
-    know.
+    judge: pays an answer the IoU of its masks, as mask_reward(segmenter) does; an evaluation is the mean of
+        that over greedy answers to the eval_dataset, their gIoU.
+    show: called with the step and this process's rollouts after each generation.
+    The other arguments are GRPOTrainer's. Raises ValueError for models and attention that the shortcuts do
+    not know.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Trainer(GRPOTrainer):
         return [prompt.ids.tolist() for prompt in self._prompts], None, {}
 
     def _calculate_rewards(self, inputs: list, prompts: list, completions: list, ids: list) -> Tensor:
-        """Returns (rows of all processes, reward functions), as GRPOTrainer's; the functions get the pictures."""
+        """As GRPOTrainer's, (rows of all processes, functions), but that the functions get the pictures."""
         rewards = super()._calculate_rewards(self._rows, prompts, completions, ids)
         self._paid = (rewards * self.reward_weights.to(rewards.device)).nansum(1)
         if self._show is not None:
@@ -114,7 +114,7 @@ class Trainer(GRPOTrainer):
             )
         return rewards
 
-    # -------------------------------------------------------------- prompts: once through the model in each pass
+    # --------------------------------------------------------- prompts: once through the model in each pass
 
     def _generate_single_turn(
         self, prompt_ids: list, images: None, multimodal_fields: dict, num_generations: int
@@ -141,9 +141,15 @@ class Trainer(GRPOTrainer):
         return super()._compute_loss(model, inputs)
 
     def _get_per_token_logps_and_entropies(
-        self, model, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, batch_size: int | None = None,
-        compute_entropy: bool = False, **unused: Any,
-    ) -> tuple[Tensor, Tensor | None, None]:  # fmt: skip
+        self,
+        model,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **unused: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
         """input_ids, attention_mask: (B, P + C), of the rows in self._prompts. Returns (B, C) twice."""
         ids, mask = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:]
         log_probs, entropies = [], []
@@ -175,20 +181,20 @@ class Trainer(GRPOTrainer):
     def evaluate(
         self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """The judge's mean over the held-out rows, each answered greedily, as the app answers."""
+        """The gIoU of the held-out rows, each answered greedily, as the app answers."""
         rows = list(self.eval_dataset if eval_dataset is None else eval_dataset)
         self.model.eval()
-        config = GenerationConfig(**{**self.generation_kwargs, **_GREEDY}, disable_compile=True)
+        penalty = self.bare_model.generation_config.repetition_penalty  # the app keeps to it as well
+        greedy = {**_GREEDY, "repetition_penalty": penalty or 1.0, "disable_compile": True}
+        config = GenerationConfig(**{**self.generation_kwargs, **greedy})
         size, world = self.args.per_device_eval_batch_size, self.accelerator.num_processes
         total = torch.zeros(2, device=self.accelerator.device)
         for start in range(0, len(rows), size * world):
-            # Every process answers as many, so that sharded models stay in step; who has none left repeats one.
-            own = rows[start + self.accelerator.process_index * size :][:size] or rows[:1]
-            paid = self._judged(own, config)
-            if start + self.accelerator.process_index * size < len(rows):
-                total += torch.tensor([sum(paid), len(paid)], device=total.device)
+            own = rows[start + self.accelerator.process_index * size :][:size]
+            paid = self._judged(own or rows[:1], config)  # all take part: a sharded model needs all
+            total += torch.tensor([sum(paid), len(paid)] if own else [0, 0], device=total.device)
         paid, count = self.accelerator.reduce(total).tolist()
-        metrics = {f"{metric_key_prefix}_{self._judge.__name__}": paid / count}
+        metrics = {f"{metric_key_prefix}_gIoU": paid / count}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

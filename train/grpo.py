@@ -1,0 +1,225 @@
+"""Train a reasoner with GRPO: a recipe, its data and rewards, TRL's trainer, a checkpoint the app opens.
+
+    accelerate launch train/grpo.py                                              # the mini, on any CPU
+    accelerate launch --config_file train/accelerate/zero3.yaml \\
+        train/grpo.py --config train/recipes/seg_zero_7b.yaml                    # the paper's run, 8 GPUs
+    accelerate launch train/grpo.py --config train/recipes/lora_7b_1x24gb.yaml --data corrections/
+    accelerate launch train/grpo.py --learning_rate 2e-5 --output_dir runs/fast  # any field, on any recipe
+    python app.py --reasoner runs/grpo-mini/model                                # what came of it
+
+The same command again goes on after the last whole checkpoint of its output_dir. train/README.md has the
+recipes side by side, several GPUs and machines, and generation by vLLM.
+
+A recipe is YAML over the fields below, TRL's GRPOConfig and TRL's ModelConfig. seg_zero_3b, seg_zero_7b and
+visionreasoner_7b have the published values: 16 prompts of 8 answers a step, one epoch, constant 1e-6, weight
+decay 1e-2, KL 5e-3 (multi-object 1e-2), entropy 1e-3, clip 0.2, temperature 1. Where they deviate:
+
+  loss         There one answer a micro-batch, the mean over its tokens; here a group a micro-batch, the mean
+               over each answer's tokens and then over answers (loss_type grpo). That is the same number.
+  entropy      Its bonus is a mean over a group's tokens, there over each answer's.
+  KL           The same estimator, not clamped to 10 a token.
+  advantages   Divided by the group's deviation + 1e-4, there + 1e-6.
+  prompts      No line break between picture and text, as in the first release, for every dialect: training,
+               app and evaluation send the same tokens.
+  precision    fp32 weights under bf16 autocast, in generation as well; there a bf16 copy in vLLM generates.
+  rewards      Letter for letter in these recipes; "segzero", elsewhere the default, is the project's own.
+  checkpoints  The best by gIoU on a held-out set is kept, where one is given; there, a checkpoint was chosen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import torch
+from peft import PeftModel
+from transformers import AutoProcessor, PrinterCallback, ProgressCallback
+from trl import GRPOConfig, ModelConfig, TrlParser, get_peft_config, get_quantization_config
+
+from segzero.presets import PRESETS
+from segzero.prompting import PromptEncoder
+from segzero.segmenter import Segmenter
+from train.console import Console
+from train.data import load
+from train.resampling import ResamplingTrainer
+from train.rewards import RECIPES, mask_reward
+from train.sheet import ContactSheets
+from train.trainer import Trainer, last_checkpoint
+
+DEFAULT_RECIPE = Path(__file__).resolve().parent / "recipes" / "mini_cpu.yaml"
+LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""Where LoRA goes by default: "all-linear" would adapt the vision tower as well."""
+
+
+@dataclass
+class RunConfig:
+    """What a run is about, apart from how GRPO is done."""
+
+    preset: str = field(
+        default="mini",
+        metadata={"help": "whose frame, dialect and segmenter: " + ", ".join(PRESETS)},
+    )
+    data: str = field(default="scenes", metadata={"help": "scenes, a folder, a JSONL file or a Hub id"})
+    split: str = field(default="train", metadata={"help": "the data's split"})
+    rows: int | None = field(default=None, metadata={"help": "only the first so many rows"})
+    held_out: str | None = field(default=None, metadata={"help": "data with masks to validate on, as --data"})
+    held_out_split: str = field(default="test", metadata={"help": "its split"})
+    held_out_rows: int | None = field(default=None, metadata={"help": "only its first so many rows"})
+    rewards: str = field(default="segzero", metadata={"help": "one of " + ", ".join(RECIPES)})
+    reward_masks: bool = field(default=False, metadata={"help": "pay for the masks that SAM makes, too"})
+    freeze_vision: bool = field(default=False, metadata={"help": "leave the vision tower as it is"})
+    max_prompt_length: int = field(
+        default=1300, metadata={"help": "rows whose prompt, picture included, has more tokens are left out"}
+    )
+    resample_rounds: int = field(
+        default=0, metadata={"help": "replace groups that were all paid the same, so often at most"}
+    )
+    sheet_steps: int = field(
+        default=0, metadata={"help": "a contact sheet of the answers every so many steps"}
+    )
+
+
+def main(argv: list[str] | None = None) -> Trainer:
+    """Train as the command line says. Returns the trainer, for whoever calls this from a program."""
+    run, args, model, recipe = read_arguments(sys.argv[1:] if argv is None else argv)
+    if (
+        args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1"
+    ):  # what accelerate sets when nobody does
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // args.world_size))
+    preset = PRESETS[run.preset]
+    weights = model.model_name_or_path or preset.reasoner
+
+    # ----------------------------------------------------------------------------------------------- data
+    processor = AutoProcessor.from_pretrained(weights, revision=model.model_revision, padding_side="left")
+    fits = prompt_fits(processor, preset.frame_px, run.max_prompt_length)
+    with args.main_process_first(desc="reading the data"):
+        rows, report = load(
+            run.data, preset, rows=run.rows, seed=args.data_seed or 0, split=run.split, fits=fits
+        )
+        held_out = None
+        if run.held_out:
+            held_out, other = load(
+                run.held_out, preset, rows=run.held_out_rows, split=run.held_out_split, fits=fits
+            )
+            report = f"{report}\nheld out: {other}"
+    if args.process_index == 0:
+        print(report)
+
+    # -------------------------------------------------------------------------------------------- rewards
+    rewards = list(RECIPES[run.rewards])
+    masks = None
+    if run.reward_masks or held_out is not None:
+        masks = mask_reward(Segmenter.load(preset.segmenter, device="cpu" if args.use_cpu else None))
+    if run.reward_masks:
+        rewards.append(masks)
+
+    # -------------------------------------------------------------------------------------------- trainer
+    settings = {
+        "frame_px": preset.frame_px,
+        "dialect": preset.dialect.name,
+        "max_new_tokens": args.max_completion_length,
+    }
+    # Weights are fp32 unless a recipe says otherwise: in bf16 most steps of 1e-6 round to nothing.
+    args.model_init_kwargs = {
+        "dtype": model.dtype,
+        "revision": model.model_revision,
+        **({"attn_implementation": model.attn_implementation} if model.attn_implementation else {}),
+        **(args.model_init_kwargs or {}),
+    }
+    if args.ddp_find_unused_parameters is None:
+        args.ddp_find_unused_parameters = False  # every prompt has a picture, so every weight is used
+    if model.use_peft and model.lora_target_modules is None:
+        model.lora_target_modules = LANGUAGE_LAYERS
+    kind, options = Trainer, {}
+    if run.resample_rounds:
+        kind, options = ResamplingTrainer, {"rounds": run.resample_rounds}
+    sheets = ContactSheets(Path(args.output_dir) / "sheets", run.sheet_steps)
+    trainer = kind(
+        model=weights,
+        reward_funcs=rewards,
+        args=args,
+        train_dataset=rows,
+        eval_dataset=held_out,
+        processing_class=processor,
+        peft_config=get_peft_config(model),
+        quantization_config=get_quantization_config(model),
+        extras={"segzero.json": json.dumps(settings, indent=2) + "\n", "recipe.yaml": recipe},
+        judge=masks,
+        show=sheets if run.sheet_steps and args.process_index == 0 else None,
+        **options,
+    )
+    if run.freeze_vision:
+        trainer.bare_model.model.visual.requires_grad_(False)
+    for usual in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(usual)
+    trainer.add_callback(Console())
+
+    # ------------------------------------------------------------------------------------ training, saving
+    resumed = args.resume_from_checkpoint or last_checkpoint(args.output_dir)
+    if resumed and args.process_index == 0:
+        print(f"going on after {resumed}; another --output_dir starts anew")
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    model_folder = Path(args.output_dir) / "model"
+    save(trainer, model_folder)
+    if args.process_index == 0:
+        print(summary(trainer.state), f"the model: {model_folder}", sep="\n")
+    return trainer
+
+
+def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig, str]:
+    """The command line's fields over the recipe's, and the recipe's text with that command line on top."""
+    if "--config" not in argv:
+        argv = ["--config", str(DEFAULT_RECIPE), *argv]
+    parser = TrlParser((RunConfig, GRPOConfig, ModelConfig))
+    parser.set_defaults(report_to="trackio" if find_spec("trackio") else "none")
+    run, args, model = parser.parse_args_and_config(argv)
+    for name, known in (("preset", PRESETS), ("rewards", RECIPES)):
+        if getattr(run, name) not in known:
+            raise SystemExit(f"--{name} is one of {', '.join(known)}, not {getattr(run, name)}")
+    text = Path(argv[argv.index("--config") + 1]).read_text(encoding="utf-8")
+    return run, args, model, f"# train/grpo.py {shlex.join(argv)}\n{text}"
+
+
+def prompt_fits(processor, frame_px: int, most: int):
+    """Whether a prompt, with a picture of the frame's size, has at most `most` tokens."""
+    from PIL import Image
+
+    encoder = PromptEncoder(processor)
+    picture = encoder.head(Image.new("RGB", (frame_px, frame_px)))["input_ids"].shape[1]
+    return lambda prompt: picture + len(encoder.tail(prompt)) <= most
+
+
+def save(trainer: Trainer, folder: Path) -> None:
+    """Write a model that segzero.load opens: the weights, adapters merged into them."""
+    adapted = isinstance(trainer.model, PeftModel)
+    if adapted and not trainer.is_deepspeed_enabled and not trainer.is_fsdp_enabled:
+        trainer.model = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    trainer.save_model(str(folder))
+
+
+def summary(state) -> str:
+    """The held-out metric before, after and at its best, from a run's log."""
+    lines = []
+    names = {name for entry in state.log_history for name in entry if name.startswith("eval_")}
+    for name in sorted(names):
+        values = [(entry["step"], entry[name]) for entry in state.log_history if name in entry]
+        (first, before), (last, after) = values[0], values[-1]
+        best, most = max(values, key=lambda value: -math.inf if math.isnan(value[1]) else value[1])
+        lines.append(
+            f"held out, {name.removeprefix('eval_')}: {before:.3f} at step {first}, "
+            f"{after:.3f} at step {last}, at best {most:.3f} at step {best}"
+        )
+    return "\n".join(lines) or "nothing was held out"
+
+
+if __name__ == "__main__":
+    main()

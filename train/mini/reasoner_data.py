@@ -212,11 +212,43 @@ def _pack(encoder: Encoder, rows) -> tuple[Packed, Tensor]:
     ), torch.from_numpy(labels)
 
 
+def words_only(encoder: Encoder, scenes: Sequence[Scene], questions: Sequence[Sequence[Question]]) -> Batch:
+    """Questions and thoughts without their pictures, one a row; nothing after the thought is asked for."""
+    end = encoder.tokenizer.convert_tokens_to_ids("</think>")
+    rows = []
+    for scene, asked in zip(scenes, questions, strict=True):
+        boxes, points = encoder.in_frame(scene)
+        for question in asked:
+            ids, labels, _ = encoder.branch(scene, question, boxes, points)
+            length = labels.index(end) + 1
+            rows.append((ids[:length], labels[:length]))
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.full((len(rows), width), encoder.tokenizer.pad_token_id)
+    labels = torch.full((len(rows), width), IGNORE)
+    branch = torch.full((len(rows), width), -1)
+    for row, (tokens, wanted) in enumerate(rows):
+        ids[row, : len(tokens)], labels[row, : len(tokens)] = torch.tensor(tokens), torch.tensor(wanted)
+        branch[row, : len(tokens)] = 1
+    first = int(encoder.head_positions().max()) + 1
+    position = (first + torch.arange(width)).expand(3, len(rows), width)
+    nothing = torch.zeros(0, dtype=torch.long)
+    return Batch(
+        torch.zeros(0, 3, encoder.frame_px, encoder.frame_px, dtype=torch.uint8),
+        Packed(ids, branch, position),
+        labels,
+        torch.zeros(0, encoder.side**2, dtype=torch.long),
+        torch.zeros(0, encoder.side**2, 4),
+        nothing,
+        nothing,
+        torch.zeros(0, encoder.side**2, dtype=torch.bool),
+    )
+
+
 class _Stream(IterableDataset):
     """An endless, seeded stream of batches; `first` skips what an interrupted run has already seen."""
 
-    def __init__(self, encoder, split, seed, pictures, questions, crowd, first):
-        self.encoder, self.split, self.seed = encoder, split, seed
+    def __init__(self, encoder, split, seed, pictures, questions, crowd, first, blind):
+        self.encoder, self.split, self.seed, self.blind = encoder, split, seed, blind
         self.pictures, self.questions, self.crowd, self.first = pictures, questions, crowd, first
 
     def __iter__(self) -> Iterator[Batch]:
@@ -226,7 +258,7 @@ class _Stream(IterableDataset):
         while True:
             rng = np.random.default_rng([self.seed, index])
             scenes = [
-                composer.scene(rng, scene_size(rng), count=_crowd(rng, self.crowd))
+                composer.scene(rng, (96, 80) if self.blind else scene_size(rng), _crowd(rng, self.crowd))
                 for _ in range(self.pictures)
             ]
             asked = [
@@ -234,7 +266,7 @@ class _Stream(IterableDataset):
             ]
             if self.split == "train":
                 scenes = [fade(scene, rng, to_grey=not self.questions) for scene in scenes]
-            yield collate(self.encoder, scenes, asked)
+            yield (words_only if self.blind else collate)(self.encoder, scenes, asked)
             index += 1
 
 
@@ -268,9 +300,10 @@ def batches(
     crowd: tuple[int, int] = (2, 6),
     first: int = 0,
     workers: int = 1,
+    blind: bool = False,
 ) -> Iterator[Batch]:
-    """Endless batches, composed in `workers` background processes; with 0 workers, inline."""
-    stream = _Stream(encoder, split, seed, pictures, questions, crowd, first)
+    """Endless batches, composed in a background process (inline with no workers); `blind`: no pictures."""
+    stream = _Stream(encoder, split, seed, pictures, questions, crowd, first, blind)
     return iter(
         DataLoader(
             stream, batch_size=None, num_workers=min(workers, 1), prefetch_factor=4 if workers else None

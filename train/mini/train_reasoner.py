@@ -2,8 +2,9 @@
 
     python -m train.mini.train_reasoner --minutes 90 --out runs/reasoner
 
-Two stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept it
-shows and where that object's box is, on the visual tokens and again in the middle of the language model.
+Three stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept
+it shows and where that object's box is, on the visual tokens and again in the middle of the language model.
+LISTEN: questions and thoughts without pictures, so that what is asked for is taken from the words.
 ANSWER: questions with a short true thought and an answer, as next-token prediction, the dense losses kept on.
 Three things teach retrieval ("which of these things is meant, and where is it") explicitly:
   * the token before a name or a box is told which cells to look at (an attention loss, in one layer);
@@ -44,14 +45,18 @@ class Plan:
 
     minutes: float
     see: float = 0.37
+    listen: float = 0.05
     pictures: int = 8
     questions: int = 4
     rate: float = 1e-3
     warmup: int = 200
-    average: float = 0.999
+    average: float = 0.998
 
     def learning_rate(self, step: int, progress: float) -> float:
-        decay = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        """Constant while it learns to see and to listen; a cosine to zero while it learns to answer."""
+        before = self.see + self.listen
+        answering = max(0.0, progress - before) / (1 - before)
+        decay = 0.5 * (1 + math.cos(math.pi * min(answering, 1.0)))
         return self.rate * min(1.0, (step + 1) / self.warmup) * max(decay, 0.02)
 
 
@@ -94,21 +99,22 @@ def dense_losses(
     return loss + 0.3 * F.cross_entropy(logits, target)
 
 
-def answer_losses(
-    forward: PackedForward, batch: Batch, states: list[Tensor], frame_px: int
-) -> tuple[Tensor, Tensor]:
-    """(next-token loss, attention loss); a coordinate's target is a bell."""
+def token_loss(forward: PackedForward, batch: Batch, states: list[Tensor], frame_px: int) -> Tensor:
+    """Next-token cross-entropy; a coordinate's target is a bell."""
     row, at = (batch.labels != IGNORE).nonzero(as_tuple=True)
     labels = batch.labels[row, at]
-    logits = forward.model.lm_head(states[-1][row, at]).float()
+    logp = forward.model.lm_head(states[-1][row, at]).float().log_softmax(-1)
     is_number = labels < frame_px
-    logp = logits.log_softmax(-1)
     word = F.nll_loss(logp[~is_number], labels[~is_number], reduction="sum")
     number = -(bell(labels[is_number], frame_px) * logp[is_number][:, :frame_px]).sum()
-    token_loss = (word + number) / max(len(labels), 1)
+    return (word + number) / max(len(labels), 1)
+
+
+def look_loss(forward: PackedForward, batch: Batch, states: list[Tensor]) -> Tensor:
+    """How little the token before a name or a box looks at the cells of what it is about to name."""
     looked = forward.looks(batch.packed, states, LOOK_LAYER, LOOK_HEADS, batch.look_row, batch.look_at)
     hit = torch.logsumexp(looked.masked_fill(~batch.look_cells, -30.0), -1)
-    return token_loss, -hit.mean() if len(hit) else token_loss * 0
+    return -hit.mean() if len(hit) else looked.sum()
 
 
 class Run:
@@ -132,8 +138,10 @@ class Run:
         return self.seconds / (60 * self.plan.minutes)
 
     @property
-    def seeing(self) -> bool:
-        return self.progress < self.plan.see
+    def stage(self) -> str:
+        if self.progress < self.plan.see:
+            return "see"
+        return "listen" if self.progress < self.plan.see + self.plan.listen else "answer"
 
     def to(self, device: str) -> Run:
         for module in (self.model, self.probes, self.averaged):
@@ -145,18 +153,9 @@ class Run:
             group["lr"] = self.plan.learning_rate(self.step, self.progress)
         device = batch.frames.device
         with torch.autocast(device.type, torch.bfloat16):
-            seen = self.forward.see(batch.frames)
-            states = self.forward.read(batch.packed, seen)
-            first = self.encoder.first_cell
-            middle = states[DENSE_LAYER][:, first : first + seen.shape[1]]
-            embed = self.model.get_input_embeddings().weight
-            losses = {"dense": dense_losses(self.probes, embed, seen, middle, batch, FRAME_PX)}
-            if (batch.labels != IGNORE).any():
-                losses["token"], losses["look"] = answer_losses(self.forward, batch, states, FRAME_PX)
-        total = losses["dense"] * (1.0 if len(losses) == 1 else 0.5)
-        total = total + sum(
-            losses[name] * scale for name, scale in (("token", 1.0), ("look", 0.3)) if name in losses
-        )
+            losses = self._losses(batch)
+        scales = {"dense": 0.5 if "token" in losses else 1.0, "token": 1.0, "look": 0.3}
+        total = sum(losses[name] * scales[name] for name in losses)
         total.backward()
         nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
         self.optimizer.step()
@@ -164,6 +163,21 @@ class Run:
         self._average()
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        if not len(batch.frames):
+            states = self.forward.read(batch.packed, self.model.get_input_embeddings().weight[:0])
+            return {"token": token_loss(self.forward, batch, states, FRAME_PX)}
+        seen = self.forward.see(batch.frames)
+        states = self.forward.read(batch.packed, seen)
+        first = self.encoder.first_cell
+        middle = states[DENSE_LAYER][:, first : first + seen.shape[1]]
+        embed = self.model.get_input_embeddings().weight
+        losses = {"dense": dense_losses(self.probes, embed, seen, middle, batch, FRAME_PX)}
+        if (batch.labels != IGNORE).any():
+            losses["token"] = token_loss(self.forward, batch, states, FRAME_PX)
+            losses["look"] = look_loss(self.forward, batch, states)
+        return losses
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -196,16 +210,21 @@ class Run:
 
 
 def stream(run: Run, workers: int):
-    """Batches for the stage the run is in: crowded scenes without questions, then ordinary ones with them."""
-    seeing = run.seeing
+    """Batches for the stage the run is in, each about as costly as the others."""
+    pictures, questions, crowd = {
+        "see": (2 * run.plan.pictures, 0, (3, 7)),
+        "listen": (run.plan.pictures, 8, (2, 6)),
+        "answer": (run.plan.pictures, run.plan.questions, (2, 6)),
+    }[run.stage]
     return batches(
         run.encoder,
-        seed=run.seed + (0 if seeing else 1),
-        pictures=run.plan.pictures * (2 if seeing else 1),
-        questions=0 if seeing else run.plan.questions,
-        crowd=(3, 7) if seeing else (2, 6),
+        seed=run.seed + ("see", "answer", "listen").index(run.stage),
+        pictures=pictures,
+        questions=questions,
+        crowd=crowd,
         first=run.step,
         workers=workers,
+        blind=run.stage == "listen",
     )
 
 
@@ -222,12 +241,12 @@ def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str
     folder.mkdir(parents=True, exist_ok=True)
     log = (folder / "log.jsonl").open("a")
     bar = tqdm(total=round(run.plan.minutes * 60), initial=round(run.seconds), unit="s", smoothing=0)
-    seeing, source, saved, mean = None, None, time.monotonic(), {}
+    stage, source, saved, mean = None, None, time.monotonic(), {}
     try:
         while run.progress < 1:
             began = time.monotonic()
-            if run.seeing != seeing:
-                seeing, source = run.seeing, stream(run, workers)
+            if run.stage != stage:
+                stage, source = run.stage, stream(run, workers)
             for name, value in run.train_step(move(next(source), device)).items():
                 mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
             run.seconds += time.monotonic() - began
@@ -251,6 +270,7 @@ def main() -> None:
         "--minutes", type=float, default=90, help="planned training time, all sessions together"
     )
     parser.add_argument("--see", type=float, default=Plan.see, help="share of the time spent on seeing alone")
+    parser.add_argument("--listen", type=float, default=Plan.listen, help="share spent on words alone")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="0 composes scenes in the training process")
@@ -261,7 +281,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     known = args.out / "model"  # a run keeps the words it began with
     processor = AutoProcessor.from_pretrained(known) if known.exists() else train_processor()
-    run = Run(processor, Plan(minutes=args.minutes, see=args.see, rate=args.rate), args.seed).to(args.device)
+    run = Run(
+        processor, Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate), args.seed
+    ).to(args.device)
     if (args.out / "state.pt").exists():
         run.resume(args.out)
         print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")

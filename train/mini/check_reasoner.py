@@ -22,7 +22,7 @@ from segzero.geometry import box_iou, to_frame
 from segzero.reasoner import Reasoner
 from train.mini.knowledge import knowledge
 from train.mini.questions import Question, sample
-from train.mini.reasoner_data import scene_size
+from train.mini.reasoner_stream import scene_size
 from train.mini.scenes import Composer, Scene, World
 
 

@@ -31,7 +31,8 @@ from tqdm import tqdm
 from transformers import AutoProcessor
 
 from train.mini.model import CELL_PX, PackedForward, build_model
-from train.mini.reasoner_data import IGNORE, Batch, Encoder, batches
+from train.mini.reasoner_data import IGNORE, Batch, Encoder
+from train.mini.reasoner_stream import batches
 from train.mini.tokenizer import FRAME_PX, train_processor
 
 DENSE_LAYER = 2  # hidden states after this many layers carry the dense losses

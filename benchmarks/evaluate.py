@@ -27,7 +27,7 @@ import torch
 
 from segzero.answer import STOP, parse_answer
 from segzero.dataset import Sample, load, read_samples
-from segzero.evaluation import answer_batches, batches
+from segzero.evaluation import answer
 from segzero.geometry import to_frame
 from segzero.metrics import Overlap, overlap
 from segzero.options import add_model_options, load_pipeline
@@ -57,19 +57,19 @@ def _plain(pipeline: Pipeline, sample: Sample) -> Overlap:
     new = ids[0, inputs["input_ids"].shape[1] :]
     text = reasoner.encoder.processor.tokenizer.decode(new, skip_special_tokens=True)
     text = text[: text.find(STOP) + len(STOP)] if STOP in text else text
-    answer = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, loaded.picture.size)
+    said = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, loaded.picture.size)
     mask = np.zeros(loaded.truth.shape, bool)
-    for target in answer.targets:
+    for target in said.targets:
         mask |= pipeline.segmenter.segment(loaded.picture, [target]).masks[0]
     return overlap(mask, loaded.truth, loaded.ignore)
 
 
-def in_batches(size: int) -> Callable[[Pipeline, Sequence[Sample]], list[Overlap]]:
+def in_batches(at_once: int) -> Callable[[Pipeline, Sequence[Sample]], list[Overlap]]:
     """What `segzero evaluate` does, without its files."""
 
     def run(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap]:
-        found = answer_batches(pipeline, batches(samples, size))
-        return [record.overlap for records in found for record in records]
+        found = {record.id: record.overlap for record in answer(pipeline, samples, at_once=at_once)}
+        return [found[sample.id] for sample in samples]
 
     return run
 

@@ -45,7 +45,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("--data", metavar="DATA", help="a folder or JSONL of the local format, or a Hub id")
     add("--out", type=Path, metavar="FOLDER", help=f"where the run is kept (default: in {RUNS}/)")
     add("--report", type=Path, metavar="FOLDER", help="write a page to look at every sample, the worst first")
-    add("--batch", type=_positive, default=16, metavar="N", help="questions at a time (default: 16)")
+    add("--batch", type=_positive, default=16, metavar="N", help="answers written at a time (default: 16)")
     add("--limit", type=_positive, metavar="N", help="only the first N questions")
     add("--samples", type=_positive, metavar="K", help="draw K answers to each question and let them vote")
     add(
@@ -107,32 +107,26 @@ def evaluate(args: argparse.Namespace, process: Process) -> int:
 
 def answer_what_is_left(args: argparse.Namespace, folder: RunFolder, samples: Sequence[Sample]) -> None:
     """Answer this process's share of what has no record yet; loads models only if there is any."""
-    from segzero.evaluation import Draws, answer_batches, batches
+    from segzero.evaluation import Draws, answer
 
     process, done = folder.process, folder.records()
-    draws = Draws(args.samples) if args.samples else None
     share = samples[process.rank :: process.count]
-    todo, numbers = [], []
-    for number, batch in enumerate(batches(share, args.batch)):
-        left = [sample for sample in batch if sample.id not in done]
-        if left:  # what is drawn depends on the whole batch, so then all of it is asked again
-            todo.append(left if draws is None else batch)
-            numbers.append(number * process.count + process.rank)
-    if not todo:
+    left = [sample for sample in share if sample.id not in done]
+    if not left:
         return
     if args.device is None and process.local_rank is not None:
         args.device = _own_device(process.local_rank)
     pipeline = load_pipeline(args)
+    draws = Draws(args.samples) if args.samples else None
     finished = [done[sample.id] for sample in share if sample.id in done]
     bar = tqdm(total=len(share), initial=len(finished), unit="question", disable=process.rank > 0)
     with bar, folder.open() as file:
-        for records in answer_batches(pipeline, todo, draws, numbers):
-            new = [record for record in records if record.id not in done]
-            file.writelines(map(dump, new))
+        for record in answer(pipeline, left, at_once=args.batch, draws=draws):
+            file.write(dump(record))
             file.flush()
-            finished += new
-            bar.update(len(new))
+            finished.append(record)
             bar.set_postfix_str(f"gIoU {running_giou(finished)}", refresh=False)
+            bar.update()
 
 
 def running_giou(records: Sequence[Record]) -> str:
@@ -170,7 +164,7 @@ def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
         model = getattr(args, role)
         found[role] = model
         found[f"{role}_fingerprint"] = fingerprint(Path(model or getattr(PRESETS[args.preset], role)))
-    return found | ({"samples": args.samples, "batch": args.batch} if args.samples else {})
+    return found | ({"samples": args.samples} if args.samples else {})
 
 
 def default_folder(args: argparse.Namespace, path: Path) -> Path:

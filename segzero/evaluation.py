@@ -1,23 +1,27 @@
 """Answer many questions and count the answers: the loop behind `python -m segzero evaluate`.
 
-    for records in answer_batches(pipeline, batches(samples, 16)):
-        ...                                             # a Record for each sample of a batch, in order
+    for record in answer(pipeline, samples, at_once=16): ...          # as they end, not in their order
 
-While the reasoner writes the answers to one batch, the segmenter marks those of the batch before, and the
-pictures of the next one are read.
+While the reasoner writes answers, the segmenter marks what earlier ones point at, and pictures of later ones
+are read, each on a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from queue import SimpleQueue
 from time import perf_counter
 
 import numpy as np
 from PIL import Image
 
 from segzero.answer import parse_answer
+from segzero.asks import Ask
 from segzero.dataset import Loaded, Sample, left_out, load
 from segzero.export import encode_mask
 from segzero.geometry import Target, mask_to_box, to_frame
@@ -28,26 +32,26 @@ from segzero.segmenter import SegmenterError
 from segzero.voting import ONE, RULES, Vote, vote
 
 TEMPERATURE = 0.7
-_SEEDS_A_BATCH = 1 << 12  # a server takes one for each answer
+AHEAD = 16  # pictures read before they are wanted
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How many answers to draw for each question, and how boldly. The seed is that of the first batch."""
+    """How many answers to draw for each question, and how boldly."""
 
     count: int
     temperature: float = TEMPERATURE
-    seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Ready:
-    """A sample whose files were read: a record instead of them where they could not be used."""
+@dataclass(eq=False)
+class _Open:
+    """A sample on its way: its files, when it was asked, and the answers that have come, by their number."""
 
     sample: Sample
-    loaded: Loaded | None = None
-    frame: Image.Image | None = None
-    refused: Record | None = None
+    loaded: Loaded
+    frame: Image.Image
+    asked: float = 0.0
+    texts: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,89 +66,95 @@ class _Attempt:
     mask: np.ndarray | None
 
 
-def batches(samples: Sequence[Sample], size: int) -> list[Sequence[Sample]]:
-    """The samples in their order, `size` at a time."""
-    return [samples[start : start + size] for start in range(0, len(samples), size)]
+def answer(
+    pipeline: Pipeline, samples: Iterable[Sample], *, at_once: int, draws: Draws | None = None
+) -> Iterator[Record]:
+    """Yield the record of each sample as it is done. Raises what the models raise, but not SegmenterError.
 
-
-def answer_batches(
-    pipeline: Pipeline,
-    todo: Sequence[Sequence[Sample]],
-    draws: Draws | None = None,
-    numbers: Sequence[int] | None = None,
-) -> Iterator[list[Record]]:
-    """Yield the records of each batch, in order. Raises what the models raise, but not SegmenterError.
-
-    draws: None answers once and greedily, as the published results are; else see segzero.voting.
-    numbers: each batch's number, for its seed, so that a run that goes on draws what it would have drawn.
+    at_once: how many answers the reasoner writes at a time. draws: None answers once and greedily, as the
+    published results are; else see segzero.voting.
     """
-    numbers = range(len(todo)) if numbers is None else numbers
+    share = 1 if draws is None else draws.count
+    opened: dict[str, _Open] = {}
+    refused: SimpleQueue[Record] = SimpleQueue()
+    marking: deque[Future[Record]] = deque()
     with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as marker:
-        coming = reader.submit(_read, pipeline, todo[0]) if todo else None
-        marked: Future | None = None
-        for index, number in enumerate(numbers):
-            ready = coming.result()
-            if index + 1 < len(todo):
-                coming = reader.submit(_read, pipeline, todo[index + 1])
-            texts, seconds = _reason(pipeline, ready, draws, number)
-            previous, marked = marked, marker.submit(_count, pipeline, ready, texts, seconds, draws)
-            if previous is not None:
-                yield previous.result()
-        if marked is not None:
-            yield marked.result()
+        read = partial(_read, frame_px=pipeline.preset.frame_px)
+        asks = _asks(_ahead(reader, read, samples), pipeline, draws, opened, refused)
+        for (name, number), text in pipeline.reasoner.answer_all(asks, max(at_once, share)):
+            opened[name].texts[number] = text
+            if len(opened[name].texts) == share:
+                marking.append(marker.submit(_mark, pipeline, opened.pop(name), voting=draws is not None))
+            while marking and (marking[0].done() or len(marking) > 2 * at_once):  # pictures take memory
+                yield marking.popleft().result()
+            yield from _drain(refused)
+        while marking:
+            yield marking.popleft().result()
+        yield from _drain(refused)
 
 
-def _read(pipeline: Pipeline, batch: Sequence[Sample]) -> list[_Ready]:
-    """The files of a batch, and the pictures as the reasoner sees them."""
-    ready = []
-    for sample in batch:
-        try:
-            loaded = load(sample)
-        except ValueError as error:
-            why = left_out(sample.id, error)
-            problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
-            ready.append(_Ready(sample, refused=_record(sample, status="left_out", problem=problem)))
-            continue
-        ready.append(_Ready(sample, loaded, to_frame(loaded.picture, pipeline.preset.frame_px)))
-    return ready
-
-
-def _reason(
-    pipeline: Pipeline, ready: Sequence[_Ready], draws: Draws | None, number: int
-) -> tuple[list[str], float]:
-    """The texts for the usable samples of a batch, and seconds a sample."""
-    asked = [each for each in ready if each.refused is None]
-    if not asked:
-        return [], 0.0
-    how = {}
-    if draws is not None:
-        how = {
-            "draws": draws.count,
-            "temperature": draws.temperature,
-            "seed": draws.seed + number * _SEEDS_A_BATCH,
-        }
-    prompts = [pipeline.preset.dialect.prompt(each.sample.question) for each in asked]
-    began = perf_counter()
-    texts = pipeline.reasoner.generate([each.frame for each in asked], prompts, **how)
-    return texts, (perf_counter() - began) / len(asked)
-
-
-def _count(
-    pipeline: Pipeline, ready: Sequence[_Ready], texts: list[str], seconds: float, draws: Draws | None
-) -> list[Record]:
-    """Mark what the texts point at, and count it."""
-    share, waiting = (1 if draws is None else draws.count), iter(texts)
-    records = []
+def _asks(
+    ready: Iterable[_Open | Record],
+    pipeline: Pipeline,
+    draws: Draws | None,
+    opened: dict[str, _Open],
+    refused: SimpleQueue[Record],
+) -> Iterator[Ask]:
+    """The questions for the reasoner, which takes them on its own thread; what cannot be asked is refused."""
     for each in ready:
-        if each.refused is not None:
-            records.append(each.refused)
+        if isinstance(each, Record):
+            refused.put(each)
             continue
-        began = perf_counter()
-        attempts = [attempt(pipeline, each.loaded.picture, next(waiting)) for _ in range(share)]
-        spent = {"reasoning": seconds, "segmentation": perf_counter() - began}
-        record = judge(each.sample, each.loaded, attempts, voting=draws is not None)
-        records.append(replace(record, seconds={name: round(value, 4) for name, value in spent.items()}))
-    return records
+        name, prompt = each.sample.id, pipeline.preset.dialect.prompt(each.sample.question)
+        opened[name] = each
+        each.asked = perf_counter()
+        if draws is None:
+            yield Ask((name, 0), each.frame, prompt)
+            continue
+        for number in range(draws.count):
+            yield Ask((name, number), each.frame, prompt, draws.temperature, _seed(name, number))
+
+
+def _seed(name: str, number: int) -> int:
+    """A seed that a sample's answer always has, so that a run that goes on draws what it would have drawn."""
+    return int.from_bytes(hashlib.blake2b(f"{name}/{number}".encode(), digest_size=4).digest(), "big")
+
+
+def _ahead(pool: ThreadPoolExecutor, read: Callable, samples: Iterable[Sample]) -> Iterator[_Open | Record]:
+    """read(sample) of each, in order, AHEAD of them begun before they are wanted."""
+    coming: deque[Future] = deque()
+    for sample in samples:
+        coming.append(pool.submit(read, sample))
+        if len(coming) > AHEAD:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def _read(sample: Sample, frame_px: int) -> _Open | Record:
+    """A sample's files, and the picture as the reasoner sees it; or the record of one that cannot be used."""
+    try:
+        loaded = load(sample)
+    except ValueError as error:
+        why = left_out(sample.id, error)
+        problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
+        return _record(sample, status="left_out", problem=problem)
+    return _Open(sample, loaded, to_frame(loaded.picture, frame_px))
+
+
+def _drain(records: SimpleQueue[Record]) -> Iterator[Record]:
+    while not records.empty():
+        yield records.get()
+
+
+def _mark(pipeline: Pipeline, done: _Open, *, voting: bool) -> Record:
+    """Mark what a sample's answers point at, and count it."""
+    began = perf_counter()
+    texts = [done.texts[number] for number in sorted(done.texts)]
+    attempts = [attempt(pipeline, done.loaded.picture, text) for text in texts]
+    spent = {"reasoning": began - done.asked, "segmentation": perf_counter() - began}
+    record = judge(done.sample, done.loaded, attempts, voting=voting)
+    return replace(record, seconds={name: round(value, 4) for name, value in spent.items()})
 
 
 def attempt(pipeline: Pipeline, picture: Image.Image, text: str) -> _Attempt:

@@ -3,8 +3,8 @@
     reasoner = Reasoner.load("assets/mini/reasoner")
     for delta in reasoner.stream(to_frame(picture, 168), MULTI.prompt("What keeps me dry?")): ...
 
-Greedy, as the published results are, unless `generate` is told to draw; a repetition
-penalty the weights were published with stays on.
+Greedy, as the published results are, unless an evaluation draws; a repetition penalty that the weights were
+published with stays on.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import queue
 import shutil
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from tokenizers.decoders import DecodeStream
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -32,7 +32,8 @@ from transformers import (
 )
 from transformers.utils import is_flash_attn_2_available
 
-from segzero.answer import STOP
+from segzero.asks import Ask
+from segzero.flow import Flow, RowText
 from segzero.hub import ModelError, model_folder, one_line
 from segzero.prefix import PrefixCache, can_reuse
 from segzero.prompting import PromptEncoder
@@ -124,36 +125,56 @@ class Reasoner:
 
         return relay(work, self._submit, cancel)
 
-    def generate(
-        self,
-        frames: Sequence[Image.Image],
-        prompts: Sequence[str],
-        *,
-        draws: int = 1,
-        temperature: float = 0.0,
-        seed: int = 0,
-    ) -> list[str]:
-        """Answer several questions in one batch, for evaluation: the texts that `stream` would yield.
-
-        temperature: above 0, answers are drawn, `draws` for each question, which stand together in the list;
-        the same seed draws the same. 0 is greedy.
-        """
-        texts = [""] * (len(prompts) * draws)
-        how = {"do_sample": True, "temperature": temperature, "top_k": 0, "num_return_sequences": draws}
+    def generate(self, frames: Sequence[Image.Image], prompts: Sequence[str]) -> list[str]:
+        """Answer several questions in one batch, greedily: the texts that `stream` would yield."""
+        texts = [""] * len(prompts)
 
         def work(emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
             def collect(row: int, piece: str) -> None:
                 texts[row] += piece
 
-            if temperature <= 0:
-                self._generate(frames, prompts, collect, stopped)
-                return
-            with torch.random.fork_rng():  # the seed is this batch's, and nobody else's
-                torch.manual_seed(seed)
-                self._generate(frames, prompts, collect, stopped, how)
+            self._generate(frames, prompts, collect, stopped)
 
         list(relay(work, self._submit))
         return texts
+
+    def answer_all(self, asks: Iterable[Ask], at_once: int) -> Iterator[tuple[Hashable, str]]:
+        """Answer any number of questions, `at_once` at a time: (key, text) of each as it ends, in any order.
+
+        For evaluation: the texts are those that `stream` would yield, or drawn where an Ask says so. `asks`
+        is read on the model's thread, as there is room. Raises ValueError for drawing from a model that
+        segzero.flow does not know.
+        """
+
+        def work(emit: Callable[[tuple[Hashable, str]], None], stopped: Callable[[], bool]) -> None:
+            if self._prefix is not None:
+                flow = Flow(self.model, self.encoder, rows=at_once, max_new_tokens=self.max_new_tokens)
+                flow.run(iter(asks), emit, stopped)
+            else:
+                self._in_batches(iter(asks), at_once, emit, stopped)
+
+        return relay(work, self._submit)
+
+    def _in_batches(
+        self,
+        asks: Iterator[Ask],
+        at_once: int,
+        emit: Callable[[tuple[Hashable, str]], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """What `answer_all` does with models whose rows cannot be exchanged."""
+        while not stopped() and (batch := list(islice(asks, at_once))):
+            if any(ask.temperature > 0 for ask in batch):
+                kind = self.model.config.model_type
+                raise ValueError(f"answers of a {kind} model cannot be drawn; ask for one answer each")
+            texts = [""] * len(batch)
+
+            def collect(row: int, piece: str, texts: list[str] = texts) -> None:
+                texts[row] += piece
+
+            self._generate([ask.frame for ask in batch], [ask.prompt for ask in batch], collect, stopped)
+            for ask, text in zip(batch, texts, strict=True):
+                emit((ask.key, text))
 
     def _submit(self, job: Callable[[], None]) -> None:
         """Queue a job for the thread; begin one for the first job, and again in a forked process."""
@@ -171,17 +192,15 @@ class Reasoner:
         prompts: Sequence[str],
         emit: Callable[[int, str], None],
         stopped: Callable[[], bool],
-        how: dict = _GREEDY,
     ) -> None:
-        rows = len(prompts) * how.get("num_return_sequences", 1)
-        if self._prefix is not None and rows == 1:
+        if self._prefix is not None and len(prompts) == 1:
             inputs = self._prefix(frames[0], prompts[0], self.max_new_tokens)
         else:
             inputs = self.encoder(frames, prompts).to(self.model.device)
-        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, rows, emit, stopped)
+        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
         self.model.generate(
             **inputs,
-            **how,
+            **_GREEDY,
             max_new_tokens=self.max_new_tokens,
             stopping_criteria=StoppingCriteriaList([watch]),
         )
@@ -197,27 +216,15 @@ class _Watch(StoppingCriteria):
     def __init__(
         self, tokenizer, rows: int, emit: Callable[[int, str], None], stopped: Callable[[], bool]
     ) -> None:
-        self._tokenizer, self._emit, self._stopped = tokenizer, emit, stopped
-        self._decoders = [DecodeStream(skip_special_tokens=True) for _ in range(rows)]
-        self._ends = [""] * rows  # the last characters of each row, where a STOP may have begun
-        self._done = [False] * rows
+        self._emit, self._stopped = emit, stopped
+        self._texts = [RowText(tokenizer) for _ in range(rows)]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
         """input_ids: (B, L), the newest token last. Returns (B,) bool, true where generation is over."""
         for row, token in enumerate(input_ids[:, -1].tolist()):
-            if not self._done[row]:
-                self._take(row, self._decoders[row].step(self._tokenizer, token) or "")
-        return torch.tensor([self._stopped() or done for done in self._done], device=input_ids.device)
-
-    def _take(self, row: int, piece: str) -> None:
-        seen = self._ends[row] + piece
-        stop = seen.find(STOP)
-        if stop >= 0:  # one token may reach beyond the tag
-            piece = piece[: stop + len(STOP) - len(self._ends[row])]
-            self._done[row] = True
-        self._ends[row] = seen[-(len(STOP) - 1) :]
-        if piece:
-            self._emit(row, piece)
+            if piece := self._texts[row].take(token):
+                self._emit(row, piece)
+        return torch.tensor([self._stopped() or text.done for text in self._texts], device=input_ids.device)
 
 
 def best_device() -> str:

@@ -10,24 +10,26 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 POLL_S = 0.05
 """How long a cancelled reader may sleep before it notices."""
 
-Work = Callable[[Callable[[str], None], Callable[[], bool]], None]
-"""work(emit, stopped): call emit(piece) for each piece of text, return early once stopped() is true."""
+Work = Callable[[Callable[[Any], None], Callable[[], bool]], None]
+"""work(emit, stopped): call emit(piece) for each piece of text, return early once stopped() is true. What a
+piece is, is between `work` and the reader, only None is none."""
 
 
 def relay(
     work: Work, start: Callable[[Callable[[], None]], None], cancel: threading.Event | None = None
-) -> Iterator[str]:
+) -> Iterator[Any]:
     """Yield what `work` emits, in order, until it returns or `cancel` is set or the reader closes this.
 
     start(job): sees to it that job() is called once, on another thread, now or later.
     An exception in `work` is raised here, at the reader. Work that has not begun when its reader leaves never
     begins.
     """
-    pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+    pieces: queue.SimpleQueue[Any] = queue.SimpleQueue()
     closed = threading.Event()
 
     def stopped() -> bool:

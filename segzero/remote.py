@@ -13,12 +13,14 @@ import base64
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
 
 from PIL import Image
 
 from segzero.answer import STOP
+from segzero.asks import Ask
 from segzero.hub import ModelError, one_line
 from segzero.relay import relay
 
@@ -65,26 +67,22 @@ class RemoteReasoner:
 
         return relay(work, start, cancel)
 
-    def generate(
-        self,
-        frames: Sequence[Image.Image],
-        prompts: Sequence[str],
-        *,
-        draws: int = 1,
-        temperature: float = 0.0,
-        seed: int = 0,
-    ) -> list[str]:
-        """As Reasoner.generate, which see. All questions are sent at once, for the server to batch."""
+    def answer_all(self, asks: Iterable[Ask], at_once: int) -> Iterator[tuple[Hashable, str]]:
+        """As Reasoner.answer_all, which see; the server makes batches of what it is asked at once."""
 
-        def answer(row: int) -> str:
+        def answer(ask: Ask) -> tuple[Hashable, str]:
             pieces: list[str] = []
-            how = {"temperature": temperature, "seed": seed + row} if temperature > 0 else _GREEDY
-            self._ask(frames[row // draws], prompts[row // draws], pieces.append, lambda: False, how)
-            return "".join(pieces)
+            how = {"temperature": ask.temperature, "seed": ask.seed} if ask.temperature > 0 else _GREEDY
+            self._ask(ask.frame, ask.prompt, pieces.append, lambda: False, how)
+            return ask.key, "".join(pieces)
 
-        rows = len(prompts) * draws
-        with ThreadPoolExecutor(max_workers=max(1, rows)) as pool:
-            return list(pool.map(answer, range(rows)))
+        asks = iter(asks)
+        with ThreadPoolExecutor(at_once, "remote-reasoner") as pool:
+            waiting = {pool.submit(answer, ask) for ask in islice(asks, at_once)}
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= {pool.submit(answer, ask) for ask in islice(asks, len(done))}
+                yield from (each.result() for each in done)
 
     def _ask(
         self,

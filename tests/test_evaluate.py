@@ -7,75 +7,16 @@ import re
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from scripted import PRESET, WH, Boxes
+from evaluating import ANSWERS, ITEMS, LEFT, NONE, Reasoner, Segmenter, half, item
+from scripted import PRESET
 
 from segzero import evaluate as command
 from segzero.__main__ import main
-from segzero.dataset_writer import Item, write_dataset
+from segzero.dataset_writer import write_dataset
 from segzero.pipeline import Pipeline
 from segzero.record import read_records
 from segzero.run_folder import Process
-from segzero.segmenter import SegmenterError
-
-LEFT = (
-    '<think>It is on the left.</think><answer>[{"bbox_2d": [0, 0, 50, 100], "point_2d": [25, 50]}]</answer>'
-)
-NONE = "<think>Nothing is.</think><answer>[]</answer>"
-ANSWERS = {"left": LEFT, "none": NONE, "babble": "I do not know.", "error": LEFT, "right": LEFT}
-
-
-class Reasoner:
-    """Says what ANSWERS has for a word of the prompt; `drawn` in turn when answers are drawn.
-
-    before(batch) is called before each batch, counted from 0.
-    """
-
-    drawn = (LEFT, NONE, LEFT)
-
-    def __init__(self, before=lambda batch: None) -> None:
-        self.before, self.asked, self.seeds = before, [], []
-
-    def generate(self, frames, prompts, *, draws=1, temperature=0.0, seed=0):
-        self.before(len(self.asked))
-        assert all(frame.size == (100, 100) for frame in frames)
-        questions = [re.search('"(.*?)"', prompt)[1] for prompt in prompts]
-        self.asked.append(questions)
-        self.seeds.append(seed)
-        if temperature:
-            return [self.drawn[draw % 3] for _ in questions for draw in range(draws)]
-        return [next(text for word, text in ANSWERS.items() if word in question) for question in questions]
-
-
-class Segmenter(Boxes):
-    """Refuses pictures that are blue."""
-
-    def segment(self, image, targets, *, clicks=None):
-        if image.getpixel((0, 0)) == (0, 0, 255):
-            raise SegmenterError("The box lies beside the picture.")
-        return super().segment(image, targets, clicks=clicks)
-
-
-def half(side: str) -> np.ndarray:
-    mask = np.zeros(WH[::-1], bool)
-    mask[:, : WH[0] // 2] = True
-    return mask if side == "left" else ~mask
-
-
-def item(name: str, question: str, masks: list, color: str = "red", **more) -> Item:
-    return Item(name, question, Image.new("RGB", WH, color), f"{color}.png", masks, **more)
-
-
-ITEMS = [
-    item("a", "the left one", [half("left")], kind="spatial"),
-    item("b", "the right one", [half("right")], kind="spatial"),
-    item("c", "none of them", [], kind="none"),
-    item("d", "babble", [half("left")], kind="odd"),
-    item("e", "an error", [half("left")], color="blue", kind="odd"),
-    item("f", "left of it", [half("left")], text=1, ignore=half("right")),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +42,7 @@ def totals() -> dict:
 
 
 def test_every_sample_has_a_line_and_every_protocol_its_numbers(reasoner: Reasoner, capsys):
-    assert evaluate("--batch", 4) == 0
+    assert evaluate() == 0
     records = read_records(Path("run/samples.jsonl"))
     assert [(r.id, r.status, r.iou) for r in records] == [
         ("a", "ok", 1.0),
@@ -134,20 +75,13 @@ def test_an_ignored_region_counts_only_where_a_protocol_says_so(reasoner: Reason
     assert (last.overlap.union, last.foreground.union) == (5000, 10000)
 
 
-@pytest.mark.parametrize("size", [1, 4, 16])
-def test_batches_do_not_change_the_answers(reasoner: Reasoner, size: int):
-    assert evaluate("--batch", size) == 0
-    assert [len(batch) for batch in reasoner.asked] == {1: [1] * 6, 4: [4, 2], 16: [6]}[size]
-    assert totals()["protocols"]["strict"]["gIoU"]["value"] == 0.5
-
-
 @pytest.mark.parametrize("extra", [(), ("--samples", 3)])
 def test_a_run_that_was_killed_goes_on(monkeypatch, extra: tuple):
     class Killed(BaseException):
         pass
 
-    def kill(batch: int) -> None:
-        if batch == 2:
+    def kill(count: int) -> None:
+        if count == 4 * (3 if extra else 1):
             raise Killed
 
     def load(talker: Reasoner) -> None:
@@ -155,27 +89,29 @@ def test_a_run_that_was_killed_goes_on(monkeypatch, extra: tuple):
 
     load(Reasoner(kill))
     with pytest.raises(Killed):
-        evaluate("--batch", 2, *extra)
-    assert len(read_records(Path("run/samples.jsonl"))) in (0, 2)  # the second batch was not marked yet
+        evaluate(*extra)
+    before = len(read_records(Path("run/samples.jsonl")))
+    assert before <= 4  # some may have been answered and not marked yet
     with Path("run/samples.jsonl").open("a") as file:
         file.write('{"id": "c", "stat')
     again, whole = Reasoner(), Reasoner()
     load(again)
-    assert evaluate("--batch", 2, *extra) == 0
+    assert evaluate(*extra) == 0
     resumed = read_records(Path("run/samples.jsonl"))
     load(whole)
-    assert main(["evaluate", "--data", "mine", "--out", "whole", "--batch", "2", *map(str, extra)]) == 0
+    assert main(["evaluate", "--data", "mine", "--out", "whole", *map(str, extra)]) == 0
     unbroken = read_records(Path("whole/samples.jsonl"))
     assert [(r.id, r.status, r.overlap, r.answers) for r in resumed] == [
         (r.id, r.status, r.overlap, r.answers) for r in unbroken
     ]
-    assert len(again.asked) < len(whole.asked) and again.seeds == whole.seeds[-len(again.seeds) :]
+    assert len(again.asked) == (6 - before) * (3 if extra else 1)
+    assert set(again.seeds) <= set(whole.seeds)
 
 
 def test_a_finished_run_asks_nothing_and_loads_nothing(reasoner: Reasoner, monkeypatch, capsys):
     assert evaluate("--limit", 2) == 0
     assert evaluate() == 0
-    assert [len(batch) for batch in reasoner.asked] == [2, 4]
+    assert len(reasoner.asked) == 6
     monkeypatch.setattr(command, "load_pipeline", None)
     assert evaluate() == 0 and totals()["questions"] == 6
     assert evaluate("--limit", 2) == 0 and totals()["questions"] == 2
@@ -196,15 +132,13 @@ def test_several_processes_answer_each_sample_once(reasoner: Reasoner, monkeypat
     def start(rank: int) -> int:
         environment = {"RANK": str(rank), "WORLD_SIZE": "3", "LOCAL_RANK": str(rank)}
         monkeypatch.setattr(command, "Process", Given(Process.of_environment(environment)))
-        return evaluate("--batch", 2, "--device", "cpu")
+        return evaluate("--device", "cpu")
 
     assert start(2) == 0 and start(1) == 0
     assert sorted(path.name for path in Path("run").glob("*.jsonl")) == ["samples.1.jsonl", "samples.2.jsonl"]
     assert capsys.readouterr().out == ""  # only the first process speaks
     assert start(0) == 0
-    assert sorted(question for batch in reasoner.asked for question in batch) == sorted(
-        i.question for i in ITEMS
-    )
+    assert sorted(reasoner.asked) == sorted(item.question for item in ITEMS)
     assert [record.id for record in read_records(Path("run/samples.jsonl"))] == list("abcdef")
     assert [path.name for path in Path("run").glob("samples*")] == ["samples.jsonl"]
     assert totals()["protocols"]["strict"]["gIoU"]["value"] == 0.5
@@ -240,8 +174,8 @@ def test_what_cannot_be_used_is_counted_and_told(reasoner: Reasoner, capsys):
     assert "3 left out, each with its reason in run/left_out.jsonl:" in capsys.readouterr().out
 
 
-def test_the_segmenter_works_beside_the_next_batch(monkeypatch):
-    """The reasoner's second batch ends only after the first batch was segmented, and the other way round."""
+def test_the_segmenter_works_beside_the_reasoner(monkeypatch):
+    """The second answer ends only once the first is being segmented, and the other way round."""
     segmenting, reasoning = threading.Event(), threading.Event()
 
     class Beside(Segmenter):
@@ -250,13 +184,13 @@ def test_the_segmenter_works_beside_the_next_batch(monkeypatch):
             assert reasoning.wait(20)
             return super().segment(image, targets, clicks=clicks)
 
-    def before(batch: int) -> None:
-        if batch == 1:
+    def before(count: int) -> None:
+        if count == 1:
             assert segmenting.wait(20)
             reasoning.set()
 
     monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(Reasoner(before), Beside(), PRESET))
-    assert evaluate("--batch", 1, "--limit", 2) == 0
+    assert evaluate("--limit", 2) == 0
 
 
 def test_answers_that_vote(reasoner: Reasoner, capsys):

@@ -160,18 +160,6 @@ def test_a_batch_says_what_streaming_says(reasoner: Reasoner):
     assert reasoner.generate(frames, prompts) == one_by_one
 
 
-def test_several_answers_are_drawn_for_each_question(reasoner: Reasoner):
-    frames, prompts = [frame(0), frame(1)], [MULTI.prompt(question) for question in QUESTIONS[:2]]
-    state = torch.get_rng_state()
-    drawn = reasoner.generate(frames, prompts, draws=3, temperature=1.0, seed=1)
-    assert len(drawn) == 6 and len(set(drawn)) > 2
-    assert reasoner.generate(frames, prompts, draws=3, temperature=1.0, seed=1) == drawn
-    assert torch.equal(torch.get_rng_state(), state)
-    cold = reasoner.generate(frames, prompts, draws=2, temperature=1e-6)
-    greedy = reasoner.generate(frames, prompts)
-    assert cold == [greedy[0], greedy[0], greedy[1], greedy[1]], "drawn answers stand beside their question"
-
-
 @pytest.mark.parametrize("tail", ["", "\n and on", "]</answer>"])
 def test_it_stops_at_the_end_of_the_answer(scripted: Reasoner, tail: str):
     answer = "<think>Ein Schirm hält trocken ☂.</think><answer>[]</answer>"

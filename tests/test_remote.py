@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segzero.asks import Ask
 from segzero.remote import ModelError, RemoteReasoner
 
 TEXT = "<think>Ein Schirm hält trocken ☂.</think><answer>[]</answer>"
@@ -97,15 +98,14 @@ def test_the_text_comes_in_pieces_as_it_was_sent(server: Server):
     assert list(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == list(TEXT)
 
 
-def test_a_batch_is_sent_at_once(server: Server):
+def test_many_questions_go_out_side_by_side(server: Server):
     remote = RemoteReasoner(server.url, "x")
-    assert remote.generate([frame()] * 2, ["What?", "Who?"]) == [TEXT, TEXT]
-    assert {body["temperature"] for body in server.requests} == {0}
-    server.requests.clear()
-    assert remote.generate([frame()] * 2, ["What?", "Who?"], draws=2, temperature=0.5, seed=8) == [TEXT] * 4
-    asked = sorted((body["seed"], body["messages"][0]["content"][1]["text"]) for body in server.requests)
-    assert asked == [(8, "What?"), (9, "What?"), (10, "Who?"), (11, "Who?")]
-    assert {body["temperature"] for body in server.requests} == {0.5}
+    asks = [Ask(number, frame(), f"What {number}?", number / 10, seed=number) for number in range(5)]
+    assert sorted(remote.answer_all(iter(asks), at_once=2)) == [(number, TEXT) for number in range(5)]
+    sent = sorted(
+        (b["messages"][0]["content"][1]["text"], b["temperature"], b.get("seed")) for b in server.requests
+    )
+    assert sent == [(f"What {number}?", number / 10, number or None) for number in range(5)]
 
 
 def test_the_request(server: Server):

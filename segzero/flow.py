@@ -1,0 +1,183 @@
+"""Many questions through one model: a batch whose rows are filled anew as answers end, for evaluation.
+
+    Flow(model, encoder, rows=16, max_new_tokens=1024).run(asks, emit)
+
+Answers differ in length, and in an ordinary batch all wait for the longest; one that rambles to the token
+limit holds up everybody. Here a row that is done makes room for the next question. Rows stand right-aligned
+in one cache, padded on the left, so that every step appends one column for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import torch
+from tokenizers.decoders import DecodeStream
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from segzero.answer import STOP
+from segzero.asks import Ask
+from segzero.prompting import PromptEncoder
+from segzero.row_cache import RowCache
+
+READ_AT_ONCE = 8
+"""Pictures that go through the vision tower together: more need memory and gain no speed."""
+
+
+class RowText:
+    """The text of one row of a batch, token by token, up to and with `</answer>`; then it is done."""
+
+    def __init__(self, tokenizer) -> None:
+        """tokenizer: of the `tokenizers` package."""
+        self._tokenizer = tokenizer
+        self._decoder = DecodeStream(skip_special_tokens=True)
+        self._end = ""  # the last characters, where a STOP may have begun
+        self.done = False
+
+    def take(self, token: int) -> str:
+        """The text that a token adds; "" while a character is incomplete, and once it is done."""
+        if self.done:
+            return ""
+        piece = self._decoder.step(self._tokenizer, token) or ""
+        seen = self._end + piece
+        stop = seen.find(STOP)
+        if stop >= 0:  # one token may reach beyond the tag
+            piece = piece[: stop + len(STOP) - len(self._end)]
+            self.done = True
+        self._end = seen[-(len(STOP) - 1) :]
+        return piece
+
+
+@dataclass(eq=False)
+class _Row:
+    """An answer being written."""
+
+    ask: Ask
+    text: RowText
+    generator: torch.Generator | None
+    pieces: list[str] = field(default_factory=list)
+    tokens: int = 0
+    done: bool = False
+
+
+class Flow:
+    """One run of questions through a model that segzero.prefix.can_reuse accepts, on one thread.
+
+    rows: how many answers are written at a time. The repetition penalty that the weights came with is
+    applied, no other of their sampling settings.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, encoder: PromptEncoder, *, rows: int, max_new_tokens: int
+    ) -> None:
+        self._model, self._encoder = model, encoder
+        self._most, self._max_new_tokens = rows, max_new_tokens
+        self._penalty = model.generation_config.repetition_penalty or 1.0
+        ends = model.generation_config.eos_token_id
+        self._ends = {ends} if isinstance(ends, int) else set(ends or ())
+        self._rows: list[_Row] = []
+        self._cache = RowCache()
+        self._state: list[Tensor] = []  # of each row: next logits (B, V), tokens seen (B, V), position (B,)
+
+    @torch.no_grad()
+    def run(
+        self,
+        asks: Iterator[Ask],
+        emit: Callable[[tuple[Hashable, str]], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Answer all, emitting (key, text) as each ends; returns early once stopped()."""
+        more = True
+        while not stopped():
+            free = self._most - sum(not row.done for row in self._rows)
+            if free >= max(1, self._most // 4):  # a few at a time, for each time the cache is laid out anew
+                wanted = min(free, READ_AT_ONCE)
+                new = list(islice(asks, wanted)) if more else []
+                more = len(new) == wanted
+                self._change(new)
+                if more and wanted < free:
+                    continue
+            if not self._rows:
+                return
+            tokens = self._choose()
+            for row, token in zip(self._rows, tokens.tolist(), strict=True):
+                if not row.done:
+                    self._take(row, token)
+                    if row.done:
+                        emit((row.ask.key, "".join(row.pieces)))
+            if not all(row.done for row in self._rows):
+                self._step(tokens)
+
+    def _take(self, row: _Row, token: int) -> None:
+        row.pieces.append(row.text.take(token))
+        row.tokens += 1
+        row.done = row.text.done or token in self._ends or row.tokens >= self._max_new_tokens
+
+    def _choose(self) -> Tensor:
+        """The next token of each row, (B,)."""
+        scores, seen, _ = self._state
+        if self._penalty != 1.0:
+            punished = torch.where(scores < 0, scores * self._penalty, scores / self._penalty)
+            scores = torch.where(seen, punished, scores)
+        tokens = scores.argmax(-1)
+        for index, row in enumerate(self._rows):
+            if row.generator is not None:
+                chances = (scores[index].float() / row.ask.temperature).softmax(-1)
+                tokens[index] = torch.multinomial(chances, 1, generator=row.generator)[0]
+        seen.scatter_(1, tokens[:, None], True)
+        return tokens
+
+    def _step(self, tokens: Tensor) -> None:
+        """Feed one token a row."""
+        position = self._state[2]
+        out = self._model(
+            input_ids=tokens[:, None],
+            attention_mask=self._cache.mask(),
+            position_ids=position[None, :, None].expand(3, -1, -1),  # (3, B, 1): time, height, width
+            past_key_values=self._cache.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._state[0], self._state[2] = out.logits[:, -1], position + 1
+
+    def _change(self, asks: Sequence[Ask]) -> None:
+        """Take out the rows that are done, and add questions."""
+        kept = [index for index, row in enumerate(self._rows) if not row.done]
+        if not asks and len(kept) == len(self._rows):
+            return
+        state = [each[kept] for each in self._state]
+        if asks:
+            added, rows, lengths, new = self._read(asks)
+            self._cache.change(kept, added, rows, lengths)
+            state = [torch.cat(pair) for pair in zip(state, new, strict=True)] if state else new
+        else:
+            self._cache.change(kept)
+        self._state = state
+        self._rows = [self._rows[index] for index in kept] + [self._row(ask) for ask in asks]
+
+    def _read(self, asks: Sequence[Ask]) -> tuple[DynamicCache, list[int], list[int], list[Tensor]]:
+        """Read prompts and pictures, equal ones once.
+
+        -> their cache, which of its rows each ask has, how long its prompt is, and the state for `_state`.
+        """
+        names = [(id(ask.frame), ask.prompt) for ask in asks]
+        different = dict(zip(names, asks, strict=True))
+        rows = [list(different).index(name) for name in names]
+        frames, prompts = zip(*((ask.frame, ask.prompt) for ask in different.values()), strict=True)
+        inputs = self._encoder(frames, prompts).to(self._model.device)
+        cache = DynamicCache(config=self._model.config.get_text_config())
+        out = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        lengths = inputs["attention_mask"].sum(1)  # (U,)
+        logits = out.logits[:, -1]  # (U, V)
+        seen = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, inputs["input_ids"], True)
+        position = lengths + self._model.model.rope_deltas[:, 0]
+        return cache, rows, lengths[rows].tolist(), [each[rows] for each in (logits, seen, position)]
+
+    def _row(self, ask: Ask) -> _Row:
+        generator = None
+        if ask.temperature > 0:
+            generator = torch.Generator(self._model.device).manual_seed(ask.seed)
+        return _Row(ask, RowText(self._encoder.processor.tokenizer.backend_tokenizer), generator)

@@ -69,7 +69,7 @@ def test_its_modules_exist():
 
 def test_its_files_exist():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    named = re.findall(r"`((?:segzero|train|page|assets|tests)/[\w./-]*|app\.py)`", README)
+    named = re.findall(r"`((?:assets|benchmarks|docs|page|segzero|tests|train)/[\w./-]*|app\.py)`", README)
     assert not {name for name in {*links, *named} if not (REPO / name).exists()}
 
 

@@ -221,7 +221,7 @@ def _load_backend(model: str | Path, device: str | None):
 
 
 def _model_type(folder: Path, model: str | Path) -> str:
-    """ "mini_sam", "sam" or "sam2", from the folder's config.json. Raises ModelError."""
+    """What the folder's config.json says it is: "mini_sam", "sam" or "sam2". Raises ModelError."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = str(config.get("model_type")) if isinstance(config, dict) else "None"

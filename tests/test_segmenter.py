@@ -282,7 +282,7 @@ def test_sam_keeps_the_highest_scored_of_three_masks(tiny_sam):
     from segzero.sam1 import Sam1Backend, build, from_transformers
 
     backend = Sam1Backend(build(from_transformers(tiny_sam.state_dict())))
-    state = backend.encode(np.asarray(picture(50, 80)))
+    state = backend.encode(np.array(picture(50, 80)))
     scale = 64 / 80
     box = np.array([[5, 6, 40, 70]], np.float32)
     masks, scores, low_res = backend.decode(state, box)
@@ -357,7 +357,7 @@ def test_sam2_on_a_kept_embedding_computes_what_the_model_computes_in_one_go(tin
     image = picture()
     backend = Sam2Backend(model, processor)
     boxes, points = np.array([[5, 6, 40, 30]], np.float32), np.array([[[20, 20], [8, 9]]], np.float32)
-    _, scores, low_res = backend.decode(backend.encode(np.asarray(image)), boxes, points, np.array([[1, 0]]))
+    _, scores, low_res = backend.decode(backend.encode(np.array(image)), boxes, points, np.array([[1, 0]]))
     inputs = processor(
         image,
         input_boxes=[boxes.tolist()],
@@ -551,16 +551,16 @@ def test_the_crops_are_coarse_at_first_and_full_in_the_end():
 
 
 def test_the_measured_iou_is_that_of_the_masks():
+    from segzero.crop import Window
     from train.mini.evaluate_segmenter import evaluate
 
     class Filled:
-        """Its masks are the given boxes, all of them."""
+        """Its masks are the given boxes; after a click, the truth that it was shown."""
 
-        def predict(self, state, boxes, points, labels):
-            from segzero.crop import Window
-
+        def predict(self, state, boxes, points=None, labels=None):
+            sides = (boxes[:, 2:] - boxes[:, :2]).max(1) + 1
             windows = [
-                Window(b[0], b[1], float(max(b[2] - b[0], b[3] - b[1])) + 1) for b in boxes.astype(float)
+                Window(float(b[0]), float(b[1]), float(side)) for b, side in zip(boxes, sides, strict=True)
             ]
             return (
                 windows,
@@ -568,10 +568,60 @@ def test_the_measured_iou_is_that_of_the_masks():
                 np.full((len(boxes), 4), 0.5, np.float32),
             )
 
+        def decode(self, state, boxes, points=None, labels=None):
+            masks = np.zeros((len(boxes), *state.shape[:2]), bool)
+            for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
+                mask[y1 : y2 + 1, x1 : x2 + 1] = points is None or points.shape[1] == 1
+            return masks, np.full(len(boxes), 0.5, np.float32), None
+
     results = evaluate(Filled(), Discs(), scenes=3, progress=False)
     exact = results["prompts"]["true box and point"]
     assert (
         results["objects"] == 6 and exact["IoU of the given box"] == 1.0 and exact["share above 0.5"] == 1.0
     )
-    assert exact["IoU"] == pytest.approx(results["filled box IoU"], abs=0.015)
+    assert exact["IoU"] == results["filled box IoU"] and exact["IoU after one click"] == 0
+    assert exact["IoU at the first look"] == pytest.approx(results["filled box IoU"], abs=0.015)
+    assert exact["error of its own estimate"] == pytest.approx(results["filled box IoU"] - 0.5, abs=1e-4)
     assert results["filled box IoU"] == pytest.approx(0.81, abs=0.005)  # 2821 pixels of 59 x 59
+
+
+def test_a_click_goes_to_the_middle_of_the_largest_mistake():
+    from train.mini.evaluate_segmenter import click_at_error
+
+    truth, found = np.zeros((20, 40), bool), np.zeros((20, 40), bool)
+    truth[:, :11] = True
+    found[0:3, 30:33] = True
+    assert click_at_error(found, truth) == ((5, 5), 1)
+    assert click_at_error(np.ones((20, 40), bool), truth)[1] == 0
+
+
+# --------------------------------------------------------------------------------------- the bundled weights
+
+WEIGHTS = REPO / "assets" / "mini" / "segmenter"
+
+
+@pytest.fixture(scope="module")
+def composer():
+    pytest.importorskip("train.mini.scenes")
+    from train.mini.scenes import Composer, World
+
+    return Composer(World.load(), "test")
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_cut_out_unseen_sprites(composer):
+    from segzero.mini_sam import MiniBackend
+    from train.mini.evaluate_segmenter import evaluate
+
+    prompts = evaluate(MiniBackend.load(WEIGHTS), composer, scenes=12, progress=False)["prompts"]
+    assert prompts["true box and point"]["IoU"] > 0.75
+    assert prompts["edges off by 10 %"]["IoU"] > 0.70
+    sloppy = prompts["edges off by 18 %"]
+    assert sloppy["IoU"] > sloppy["IoU at the first look"]
+    assert sloppy["IoU after one click"] > sloppy["IoU"]
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_were_measured():
+    results = json.loads((WEIGHTS / "results.json").read_text())
+    assert results["scenes"] >= 200 and results["prompts"]["true box and point"]["IoU"] >= 0.80

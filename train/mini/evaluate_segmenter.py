@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from segzero.crop import paste
 from segzero.mini_sam import MiniBackend
-from train.mini.segmenter_data import SIDES_PX, iou_of_boxes, some_pixel
+from train.mini.segmenter_data import SIDES_PX, SMALLEST_PX, iou_of_boxes, some_pixel
 
 SEED = 20_250_306
-SMALLEST_PX = 60  # visible pixels below which an object is not asked about
 
 
 def prompts_of(scene, things, rng: np.random.Generator) -> dict[str, tuple]:
@@ -43,40 +43,66 @@ def mask_iou(found: np.ndarray, truth: np.ndarray) -> float:
     return float((found & truth).sum() / max((found | truth).sum(), 1))
 
 
+def click_at_error(found: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int], int]:
+    """Where a user would click: the middle of the largest mistake, as ((x, y), label)."""
+    wrong = np.pad(found != truth, 1).astype(np.uint8)
+    y, x = divmod(int(cv2.distanceTransform(wrong, cv2.DIST_L2, 5)[1:-1, 1:-1].argmax()), truth.shape[1])
+    return (x, y), int(truth[y, x])
+
+
+def clicked(backend: MiniBackend, rgb: np.ndarray, things, prompt, masks: np.ndarray) -> np.ndarray:
+    """The masks after one click each, (N, H, W) bool. prompt: (boxes, points, labels) that gave `masks`."""
+    clicks = [click_at_error(mask, thing.mask) for mask, thing in zip(masks, things, strict=True)]
+    boxes, points, labels = prompt
+    points = np.concatenate([points, np.array([[xy] for xy, _ in clicks], np.float32)], 1)
+    labels = np.concatenate([labels, np.array([[label] for _, label in clicks])], 1)
+    return backend.decode(rgb, boxes, points, labels)[0]
+
+
+def measure_scene(backend: MiniBackend, scene, things, rng: np.random.Generator, rows: dict) -> None:
+    """Add one row of numbers per object to rows[kind of prompt], a dict of lists by column."""
+    wh = scene.image.shape[1::-1]
+    for kind, prompt in prompts_of(scene, things, rng).items():
+        masks, estimates, _ = backend.decode(scene.image, *prompt)
+        windows, logits, ious = backend.predict(scene.image, *prompt)
+        after = masks if prompt[1] is None else clicked(backend, scene.image, things, prompt, masks)
+        for i, thing in enumerate(things):
+            best = logits[i, 1 + ious[i, 1:].argmax()]
+            iou = mask_iou(masks[i], thing.mask)
+            columns = {
+                "IoU": iou,
+                "share above 0.5": iou > 0.5,
+                "IoU after one click": mask_iou(after[i], thing.mask),
+                "IoU at the first look": mask_iou(paste(logits[i, 0], windows[i], wh), thing.mask),
+                "IoU at the first look, best of three": mask_iou(paste(best, windows[i], wh), thing.mask),
+                "IoU of the given box": iou_of_boxes(prompt[0][i], np.array(thing.box_xyxy)),
+                "error of its own estimate": abs(iou - estimates[i]),
+            }
+            for name, value in columns.items():
+                rows[kind][name].append(float(value))
+
+
 def evaluate(backend: MiniBackend, composer, *, scenes: int, progress: bool = True) -> dict:
-    """Mean IoU over all objects of `scenes` scenes, by kind of prompt and by mask token; rounded."""
+    """Means over all objects of `scenes` scenes, by kind of prompt; and what filling the box gives."""
     rng = np.random.default_rng(SEED)
-    scores, boxes_iou, baseline, error = defaultdict(list), defaultdict(list), [], []
+    rows, filled = defaultdict(lambda: defaultdict(list)), []
     for _ in tqdm(range(scenes), desc="scenes", disable=not progress):
         wh = tuple(int(side) for side in rng.integers(SIDES_PX[0], SIDES_PX[1] + 1, 2))
         scene = composer.scene(rng, wh)
         things = [thing for thing in scene.objects if thing.mask.sum() >= SMALLEST_PX]
         if not things:
             continue
-        for kind, (boxes, points, labels) in prompts_of(scene, things, rng).items():
-            windows, logits, ious = backend.predict(scene.image, boxes, points, labels)
-            for i, thing in enumerate(things):
-                found = mask_iou(paste(logits[i, 0], windows[i], wh), thing.mask)
-                best = mask_iou(paste(logits[i, 1 + ious[i, 1:].argmax()], windows[i], wh), thing.mask)
-                scores[kind].append((found, best))
-                error.append(abs(found - ious[i, 0].clip(0, 1)))
-                boxes_iou[kind].append(iou_of_boxes(boxes[i], np.array(thing.box_xyxy)))
+        measure_scene(backend, scene, things, rng, rows)
         for thing in things:
             x0, y0, x1, y1 = thing.box_xyxy
-            baseline.append(thing.mask.sum() / ((x1 - x0 + 1) * (y1 - y0 + 1)))
-    table = {
-        kind: {
-            "IoU": round(float(np.mean([a for a, _ in rows])), 4),
-            "IoU, best of three by own score": round(float(np.mean([b for _, b in rows])), 4),
-            "share above 0.5": round(float(np.mean([a > 0.5 for a, _ in rows])), 4),
-            "IoU of the given box": round(float(np.mean(boxes_iou[kind])), 4),
-        }
-        for kind, rows in scores.items()
+            filled.append(thing.mask.sum() / ((x1 - x0 + 1) * (y1 - y0 + 1)))
+    prompts = {
+        kind: {name: round(float(np.mean(values)), 4) for name, values in columns.items()}
+        for kind, columns in rows.items()
     }
     return {
         "scenes": scenes,
-        "objects": len(baseline),
-        "prompts": table,
-        "filled box IoU": round(float(np.mean(baseline)), 4),
-        "mean error of the model's own IoU": round(float(np.mean(error)), 4),
+        "objects": len(filled),
+        "filled box IoU": round(float(np.mean(filled)), 4),
+        "prompts": prompts,
     }

@@ -25,6 +25,26 @@ POINT_COUNTS = ((0, 0.10), (1, 0.55), (2, 0.15), (3, 0.10), (5, 0.11))
 EDGE_NOISE = ((0.0, 0.12), (0.04, 0.28), (0.10, 0.28), (0.18, 0.16))
 
 
+WIDE = 0.1  # share of boxes drawn around a neighbour as well
+CLOSE_UP = 0.12  # share of examples in which the object fills the picture
+SMALLEST_PX = 60  # visible pixels below which an object is not asked about
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object in a picture: image (H, W, 3), mask and others (H, W) bool, others being all its neighbours.
+
+    box_xyxy: inclusive; point_xy: its middle; neighbours: the boxes of the others.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    others: np.ndarray
+    box_xyxy: tuple[int, int, int, int]
+    point_xy: tuple[int, int]
+    neighbours: tuple[tuple[int, int, int, int], ...]
+
+
 @dataclass(frozen=True)
 class Batch:
     """crops (B, 3, S, S) uint8; masks (B, S, S) in [0, 1]; boxes (B, 4) and points (B, P, 2) in crop px;
@@ -89,27 +109,40 @@ def first_point(mask: np.ndarray, point_xy, size_px: float, rng: np.random.Gener
     return np.asarray(point_xy, np.float64) + rng.normal(0, 0.03 if kind < 0.85 else 0.18, 2) * size_px
 
 
-def make_prompts(
-    mask: np.ndarray, others: np.ndarray, box_xyxy, point_xy, count: int, rng: np.random.Generator
-):
+def wide_box(thing: Thing, rng: np.random.Generator) -> np.ndarray | None:
+    """A box around the object and a neighbour, as when the reasoner wavers between two; the point decides.
+
+    None where no neighbour is near enough for the box to still be mostly about the object.
+    """
+    own = np.asarray(thing.box_xyxy, np.float64)
+    for other in rng.permutation(np.array(thing.neighbours, np.float64).reshape(-1, 4)):
+        both = np.r_[np.minimum(own[:2], other[:2]), np.maximum(own[2:], other[2:])]
+        if iou_of_boxes(both, own) >= 0.25:
+            return both
+    return None
+
+
+def make_prompts(thing: Thing, count: int, rng: np.random.Generator):
     """A sloppy box and `count` points with labels: the first positive, the rest what a user might click.
 
-    mask, others: (H, W) bool, the object and its neighbours. -> box (4,), points (count, 2), labels (count,).
+    -> box (4,), points (count, 2), labels (count,), all in pixels of the picture and inside it.
     """
-    height, width = mask.shape
-    box = sloppy_box(box_xyxy, rng, (width, height))
-    size = float(max(box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])) + 1
+    height, width = thing.mask.shape
+    box = wide_box(thing, rng) if count and rng.random() < WIDE else None
+    if box is None:
+        box = sloppy_box(thing.box_xyxy, rng, (width, height))
+    size = float(max(thing.box_xyxy[2] - thing.box_xyxy[0], thing.box_xyxy[3] - thing.box_xyxy[1])) + 1
     points, labels = [], []
     margin = int(0.3 * size)
     x0, y0 = np.maximum(np.floor(box[:2]).astype(int) - margin, 0)
     x1, y1 = np.ceil(box[2:]).astype(int) + margin + 1
     for index in range(count):
         if index == 0:
-            points.append(first_point(mask, point_xy, size, rng))
+            points.append(first_point(thing.mask, thing.point_xy, size, rng))
             labels.append(1)
             continue
         label = int(rng.random() < 0.5)
-        area = mask if label else others if rng.random() < 0.6 else ~mask
+        area = thing.mask if label else thing.others if rng.random() < 0.6 else ~thing.mask
         pixel = some_pixel(area[y0:y1, x0:x1], rng)
         points.append(np.zeros(2) if pixel is None else pixel + (x0, y0))
         labels.append(-1 if pixel is None else label)
@@ -117,16 +150,27 @@ def make_prompts(
     return box, np.clip(points, 0, (width - 1, height - 1)), np.array(labels, np.int64)
 
 
-def close_up(image: np.ndarray, box_xyxy, rng: np.random.Generator) -> tuple[slice, slice]:
-    """Rows and columns of a view that the object fills, or even overflows, as in a picture of one thing."""
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = box_xyxy
+def close_up(thing: Thing, rng: np.random.Generator) -> Thing | None:
+    """A view that the object fills, or even overflows, as in a picture of one thing, if enough is left."""
+    height, width = thing.mask.shape
+    x0, y0, x1, y1 = thing.box_xyxy
     w, h = x1 - x0 + 1, y1 - y0 + 1
     left, right = rng.uniform(-0.1, 0.25, 2) * w
     top, bottom = rng.uniform(-0.1, 0.25, 2) * h
     rows = slice(max(0, int(y0 - top)), min(height, int(y1 + 1 + bottom)))
     columns = slice(max(0, int(x0 - left)), min(width, int(x1 + 1 + right)))
-    return rows, columns
+    mask = thing.mask[rows, columns]
+    if mask.sum() < SMALLEST_PX:
+        return None
+    ys, xs = np.nonzero(mask)
+    return Thing(
+        image=thing.image[rows, columns],
+        mask=mask,
+        others=thing.others[rows, columns],
+        box_xyxy=(int(xs.min()), int(ys.min()), int(xs.max()), int(ys.max())),
+        point_xy=(thing.point_xy[0] - columns.start, thing.point_xy[1] - rows.start),
+        neighbours=(),
+    )
 
 
 def recolour(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -148,21 +192,12 @@ def recolour(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return crop
 
 
-def make_example(
-    image: np.ndarray,
-    mask: np.ndarray,
-    others: np.ndarray,
-    box_xyxy,
-    point_xy,
-    count: int,
-    config: MiniSamConfig,
-    rng: np.random.Generator,
-):
-    """One object of a picture -> crop (S, S, 3), mask (S, S) 0..255, box (4,), points, labels; crop frame."""
-    box, points, labels = make_prompts(mask, others, box_xyxy, point_xy, count, rng)
+def make_example(thing: Thing, count: int, config: MiniSamConfig, rng: np.random.Generator):
+    """One object -> crop (S, S, 3), mask (S, S) 0..255, box (4,), points, labels; in the crop's frame."""
+    box, points, labels = make_prompts(thing, count, rng)
     (window,), boxes, moved = crop_prompts(box[None], points[None], labels[None], config)
-    crop = recolour(cut(image, window, config.crop_px, PADDING_RGB), rng)
-    target = cut(mask.astype(np.uint8) * 255, window, config.crop_px)
+    crop = recolour(cut(thing.image, window, config.crop_px, PADDING_RGB), rng)
+    target = cut(thing.mask.astype(np.uint8) * 255, window, config.crop_px)
     box, points = boxes[0], moved[0]
     if rng.random() < 0.5:
         crop, target = crop[:, ::-1], target[:, ::-1]
@@ -172,28 +207,32 @@ def make_example(
     return crop, target, box, points, labels
 
 
+def things_of(scene) -> list[Thing]:
+    """Every object of a composed scene that shows enough of itself."""
+    everything = np.zeros(scene.image.shape[:2], np.int16)
+    for shown in scene.objects:
+        everything += shown.mask
+    return [
+        Thing(
+            image=scene.image,
+            mask=shown.mask,
+            others=(everything - shown.mask) > 0,
+            box_xyxy=shown.box_xyxy,
+            point_xy=shown.point_xy,
+            neighbours=tuple(other.box_xyxy for other in scene.objects if other is not shown),
+        )
+        for shown in scene.objects
+        if shown.mask.sum() >= SMALLEST_PX
+    ]
+
+
 def examples(composer, config: MiniSamConfig, count: int, rng: np.random.Generator):
     """Endless examples with `count` points each: every object of one composed scene after another."""
     while True:
         wh = tuple(int(side) for side in rng.integers(SIDES_PX[0], SIDES_PX[1] + 1, 2))
-        scene = composer.scene(rng, wh)
-        everything = np.zeros(scene.image.shape[:2], np.int16)
-        for thing in scene.objects:
-            everything += thing.mask
-        for thing in scene.objects:
-            image, mask, box, point = scene.image, thing.mask, thing.box_xyxy, thing.point_xy
-            others = (everything - mask) > 0
-            if mask.sum() < 60:
-                continue
-            if rng.random() < 0.12:
-                rows, columns = close_up(image, box, rng)
-                image, mask, others = image[rows, columns], mask[rows, columns], others[rows, columns]
-                if mask.sum() < 60:
-                    continue
-                ys, xs = np.nonzero(mask)
-                box = (xs.min(), ys.min(), xs.max(), ys.max())
-                point = np.array(point) - (columns.start, rows.start)
-            yield make_example(image, mask, others, box, point, count, config, rng)
+        for thing in things_of(composer.scene(rng, wh)):
+            closer = close_up(thing, rng) if rng.random() < CLOSE_UP else None
+            yield make_example(closer or thing, count, config, rng)
 
 
 def make_batch(composer, config: MiniSamConfig, *, seed: int, index: int, size: int) -> Batch:

@@ -1,0 +1,278 @@
+"""The mini segmenter: tiny and random, in training, and with the bundled weights on composed scenes.
+
+python -m pytest tests/test_mini_segmenter.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segzero.geometry import Target
+from segzero.segmenter import Segmenter
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def picture(width: int = 60, height: int = 40, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+# --------------------------------------------------------------------------------------- tiny and random
+
+
+@pytest.fixture(scope="module")
+def tiny_mini():
+    from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
+
+    torch.manual_seed(0)
+    config = MiniSamConfig(
+        crop_px=32, widths=(8, 8, 16, 16), blocks=1, heads=2, decoder_dim=16, decoder_depth=1, decoder_heads=2
+    )
+    return MiniBackend(MiniSam(config))
+
+
+def test_the_mini_survives_saving(tiny_mini, tmp_path: Path):
+    tiny_mini.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "mini_sam"
+    segmenter = Segmenter.load(tmp_path, device="cpu")
+    target = Target((5, 5, 40, 30), ((20, 20),))
+    here, there = Segmenter(tiny_mini).segment(picture(), [target]), segmenter.segment(picture(), [target])
+    assert np.allclose(here.low_res, there.low_res, atol=0.02)  # half precision on disk
+    assert there.masks.shape == (1, 40, 60) and there.low_res.shape == (1, 32, 32)
+    assert there.scores.dtype == np.float32 and 0 <= there.scores[0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "points"),
+    [
+        ((1, 1), (0, 0, 1, 1), ((0, 0),)),
+        ((20000, 10), (0, 0, 20000, 10), ((10000, 5),)),
+        ((10, 33000), (2, 32000, 9, 33000), ()),
+        ((60, 40), (0, 0, 60, 40), ((0, 0), (59, 39))),
+        ((60, 40), (59, 39, 60, 40), ((1, 1),)),  # a point far from its box
+        ((60, 40), (30, 20, 30, 20), ()),  # a box without area
+        ((60, 40), (10, 5, 10, 39), ()),
+    ],
+)
+def test_the_mini_takes_pictures_and_boxes_of_any_shape(tiny_mini, size, box, points):
+    clicks = [[((0, 0), False), ((size[0], size[1]), True)]]
+    for more in (None, clicks):
+        found = Segmenter(tiny_mini).segment(picture(*size), [Target(box, points)], clicks=more)
+        assert found.masks.shape == (1, size[1], size[0]) and np.isfinite(found.scores).all()
+
+
+def test_the_mini_gives_the_same_alone_and_among_many(tiny_mini):
+    segmenter = Segmenter(tiny_mini)
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 40, (40, 2, 2)), 1).reshape(40, 4)
+    targets = [Target(tuple(box), ((box[0], box[1]),) * (i % 3)) for i, box in enumerate(corners)]
+    found = segmenter.segment(picture(), targets)
+    for index in (0, 17, 39):
+        alone = segmenter.segment(picture(), [targets[index]])
+        assert np.allclose(alone.low_res[0], found.low_res[index], atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [16.0, 48.0, 100.0])
+def test_a_window_shows_each_pixel_where_it_belongs_and_paste_puts_it_back(side: float):
+    from segzero.crop import Window, cut, paste, to_crop
+
+    disc = np.hypot(*np.mgrid[-20:50, -35:65]) < 7  # 70 high, 100 wide, centred at (35, 20)
+    window = Window(35.5 - side / 2, 20.5 - side / 2, side)
+    crop = cut(disc.astype(np.uint8) * 255, window, 48)
+    assert crop.shape == (48, 48) and crop.dtype == np.uint8
+    assert crop.mean() / 255 == pytest.approx(min(disc.sum() / side**2, 1), rel=0.05)
+    weight = crop.astype(float) / crop.sum()
+    rows, columns = np.mgrid[:48, :48]
+    assert ((weight * columns).sum(), (weight * rows).sum()) == pytest.approx((23.5, 23.5), abs=0.1)
+    assert to_crop(np.array([35, 20]), window, 48) == pytest.approx((23.5, 23.5))
+    back = paste(crop.astype(np.float32) / 255 - 0.5, window, (100, 70))
+    assert (back & disc).sum() / (back | disc).sum() > 0.95
+
+
+def test_a_crop_over_the_edge_is_padded_and_nothing_is_found_outside_it():
+    from segzero.crop import Window, cut, paste
+
+    white = np.full((40, 60, 3), 255, np.uint8)
+    crop = cut(white, Window(-32.0, -32.0, 64.0), 32, (128, 128, 128))
+    assert (crop[:15, :15] == 128).all() and (crop[17:, 17:] == 255).all()
+    assert (cut(white, Window(100.0, 100.0, 10.0), 8, (1, 2, 3)) == (1, 2, 3)).all()
+    everywhere = paste(np.ones((32, 32), np.float32), Window(-32.0, -32.0, 64.0), (60, 40))
+    assert everywhere[:31, :31].all() and not everywhere[33:].any() and not everywhere[:, 33:].any()
+
+
+def test_prompts_are_drawn_where_they_are():
+    from segzero.mini_sam import draw_prompts
+
+    boxes = torch.tensor([[8.0, 4, 24, 20]])
+    points, labels = torch.tensor([[[10.0, 20], [28, 2], [3, 3]]]), torch.tensor([[1, 0, -1]])
+    box, positive, negative = draw_prompts(boxes, points, labels, 32)[0]
+    assert box.shape == (16, 16) and box[5, 8] == 1 and box[1, 8] == 0 and box[5, 13] == 0  # (row, column)
+    assert divmod(int(positive.argmax()), 16) == (10, 5) and divmod(int(negative.argmax()), 16) == (1, 14)
+    assert positive.max() > 0.9 and positive[1, 1] < 0.01 and negative[1, 1] < 0.01  # padding is not drawn
+
+
+# ------------------------------------------------------------------------------------------------- training
+
+
+class Discs:
+    """Stands for a Composer: two discs of plain colour on noise."""
+
+    def scene(self, rng, wh, count=None):
+        width, height = wh
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        ys, xs = np.mgrid[:height, :width]
+        things = []
+        for x in (width // 4, 3 * width // 4):
+            mask = np.hypot(xs - x, ys - height // 2) < 30
+            image[mask] = rng.integers(0, 256, 3)
+            box = (x - 29, height // 2 - 29, x + 29, height // 2 + 29)
+            things.append(SimpleNamespace(mask=mask, box_xyxy=box, point_xy=(x, height // 2)))
+        return SimpleNamespace(image=image, objects=tuple(things))
+
+
+def test_a_batch_depends_on_its_seed_and_number_alone(tiny_mini):
+    from train.mini.segmenter_data import make_batch
+
+    config = tiny_mini.model.config
+    batches = [make_batch(Discs(), config, seed=1, index=index, size=6) for index in (0, 1, 2, 3, 4, 5, 6, 0)]
+    assert torch.equal(batches[0].crops, batches[-1].crops) and torch.equal(
+        batches[0].boxes, batches[-1].boxes
+    )
+    assert not torch.equal(batches[0].crops, batches[1].crops)
+    for batch in batches:
+        assert batch.crops.shape == (6, 3, 32, 32) and batch.crops.dtype == torch.uint8
+        assert batch.masks.shape == (6, 32, 32) and batch.masks.min() >= 0 and batch.masks.max() <= 1
+        area = (batch.boxes[:, 2:] - batch.boxes[:, :2] + 1).prod(1)  # a disc fills pi / 4 of its true box
+        assert (batch.masks.sum((1, 2)) / area).median() == pytest.approx(0.785, abs=0.2)
+        if batch.points is not None:
+            assert batch.points.shape[:2] == batch.labels.shape
+            rows = torch.arange(6)[:, None].expand_as(batch.labels)
+            x, y = batch.points.round().long().clamp(0, 31).unbind(-1)
+            inside = batch.masks[rows, y, x] > 0.5
+            assert inside[batch.labels == 1].float().mean() > 0.6
+            assert not inside[batch.labels == 0].float().sum() > 1  # a rounded pixel on the edge
+
+
+def test_training_stops_resumes_and_learns(tmp_path: Path):
+    from segzero.mini_sam import MiniBackend, MiniSamConfig
+    from train.mini.segmenter_data import make_batch
+    from train.mini.train_segmenter import Plan, Run, open_run
+
+    config = MiniSamConfig(
+        crop_px=32, widths=(8, 8, 16, 16), blocks=1, heads=2, decoder_dim=16, decoder_depth=1, decoder_heads=2
+    )
+    plan = Plan(begin=0, end=100, rate=5e-3, warmup=5, batch=8)
+    run = Run(plan, seed=0, config=config)
+    batches = [make_batch(Discs(), config, seed=0, index=index, size=8) for index in range(25)]
+    losses = [run.train_step(batch)["mask"] for batch in batches[:24]]
+    assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
+    run.seconds = 90.0
+    run.save(tmp_path)
+    again = Run(plan, seed=0, config=config)
+    again.load_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert again.step == 24 and again.seconds == 90.0
+    assert again.train_step(batches[24]) == run.train_step(batches[24])
+    exported = MiniBackend.load(tmp_path / "model").model.state_dict()
+    for name, value in again.averaged.state_dict().items():
+        assert exported[name].shape == value.shape
+    fresh = open_run(tmp_path / "new", plan, more=0, seed=3, device="cpu")
+    assert (fresh.step, fresh.seed, fresh.plan) == (0, 3, plan)
+
+
+def test_the_crops_are_coarse_at_first_and_full_in_the_end():
+    from train.mini.train_segmenter import COARSE_PX, Plan, Run
+
+    run = Run(Plan(begin=0, end=100, coarse=0.8), seed=0)
+    assert run.crops.crop_px == COARSE_PX and run.crops.widths == run.model.config.widths
+    run.seconds = 81.0
+    assert run.crops == run.model.config
+    assert [round(run.plan.learning_rate(10**6, s), 6) for s in (0, 50, 100, 999)] == [
+        0.002,
+        0.001,
+        2e-05,
+        2e-05,
+    ]
+
+
+def test_the_measured_iou_is_that_of_the_masks():
+    from segzero.crop import Window
+    from train.mini.evaluate_segmenter import evaluate
+
+    class Filled:
+        """Its masks are the given boxes; after a click, the truth that it was shown."""
+
+        def predict(self, state, boxes, points=None, labels=None):
+            sides = (boxes[:, 2:] - boxes[:, :2]).max(1) + 1
+            windows = [
+                Window(float(b[0]), float(b[1]), float(side)) for b, side in zip(boxes, sides, strict=True)
+            ]
+            return (
+                windows,
+                np.ones((len(boxes), 4, 64, 64), np.float32),
+                np.full((len(boxes), 4), 0.5, np.float32),
+            )
+
+        def decode(self, state, boxes, points=None, labels=None):
+            masks = np.zeros((len(boxes), *state.shape[:2]), bool)
+            for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
+                mask[y1 : y2 + 1, x1 : x2 + 1] = points is None or points.shape[1] == 1
+            return masks, np.full(len(boxes), 0.5, np.float32), None
+
+    results = evaluate(Filled(), Discs(), scenes=3, progress=False)
+    exact = results["prompts"]["true box and point"]
+    assert (
+        results["objects"] == 6 and exact["IoU of the given box"] == 1.0 and exact["share above 0.5"] == 1.0
+    )
+    assert exact["IoU"] == results["filled box IoU"] and exact["IoU after one click"] == 0
+    assert exact["IoU at the first look"] == pytest.approx(results["filled box IoU"], abs=0.015)
+    assert exact["error of its own estimate"] == pytest.approx(results["filled box IoU"] - 0.5, abs=1e-4)
+    assert results["filled box IoU"] == pytest.approx(0.81, abs=0.005)  # 2821 pixels of 59 x 59
+
+
+def test_a_click_goes_to_the_middle_of_the_largest_mistake():
+    from train.mini.evaluate_segmenter import click_at_error
+
+    truth, found = np.zeros((20, 40), bool), np.zeros((20, 40), bool)
+    truth[:, :11] = True
+    found[0:3, 30:33] = True
+    assert click_at_error(found, truth) == ((5, 5), 1)
+    assert click_at_error(np.ones((20, 40), bool), truth)[1] == 0
+
+
+# --------------------------------------------------------------------------------------- the bundled weights
+
+WEIGHTS = REPO / "assets" / "mini" / "segmenter"
+
+
+@pytest.fixture(scope="module")
+def composer():
+    pytest.importorskip("train.mini.scenes")
+    from train.mini.scenes import Composer, World
+
+    return Composer(World.load(), "test")
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_cut_out_unseen_sprites(composer):
+    from segzero.mini_sam import MiniBackend
+    from train.mini.evaluate_segmenter import evaluate
+
+    prompts = evaluate(MiniBackend.load(WEIGHTS), composer, scenes=12, progress=False)["prompts"]
+    assert prompts["true box and point"]["IoU"] > 0.75
+    assert prompts["edges off by 10 %"]["IoU"] > 0.70
+    sloppy = prompts["edges off by 18 %"]
+    assert sloppy["IoU"] > sloppy["IoU at the first look"]
+    assert sloppy["IoU after one click"] > sloppy["IoU"]
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_were_measured():
+    results = json.loads((WEIGHTS / "results.json").read_text())
+    assert results["scenes"] >= 200 and results["prompts"]["true box and point"]["IoU"] >= 0.80

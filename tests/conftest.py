@@ -48,9 +48,12 @@ def repo() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """A headless Chromium (playwright's Browser); a test takes a fresh page with `browser.new_page()`."""
+    """A headless Chromium (playwright's Browser); a test takes a fresh page with `browser.new_page()`.
+
+    It goes with its module: playwright keeps an event loop running for as long as it lives.
+    """
     executable = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if executable is None:
         pytest.skip(f"no browser: none of {', '.join(CHROMIUM_NAMES)} is on the PATH")

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import gradio as gr
@@ -152,7 +153,7 @@ def test_two_visitors_share_nothing(on: Listeners, photo: str, tmp_path: Path):
     Image.new("RGB", (30, 10), "red").save(tmp_path / "other.png")
     one = on.begin(photo, "What is left?", Visit())[0]
     two = on.begin(str(tmp_path / "other.png"), "What is right?", Visit())[0]
-    for _ in zip(on.answer(one), on.answer(two), strict=True):
+    for _ in zip_longest(on.answer(one), on.answer(two)):  # updates are paced by the clock
         pass
     assert (one.result.image_wh, two.result.image_wh) == ((40, 60), (30, 10))
     assert one.result.masks[0, :, 0].all() and not two.result.masks[0, :, 0].any()

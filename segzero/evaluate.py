@@ -85,18 +85,21 @@ def evaluate(args: argparse.Namespace, process: Process) -> int:
             "\n".join([f"{path} holds no question that can be asked", *tell_left_out(refused)])
         )
     folder = RunFolder(args.out or default_folder(args, path), settings_of(args, path), process)
-    answer_what_is_left(args, folder, samples)
+    speed = answer_what_is_left(args, folder, samples)
     if process.rank:
         return 0
     records = folder.finish(samples)
     refused += [LeftOut(f"id {r.id}", *_cut(r.problem)) for r in records if r.status == "left_out"]
     totals = {"settings": folder.settings, "left_out": [asdict(each) for each in refused], **total(records)}
+    totals["speed"] = speed
     write_json(folder.folder / TOTALS, totals)
     write_left_out(folder.folder / LEFT_OUT, refused)
     print(printable(table(totals)), "", sep="\n")
     print(printable("\n".join(tell_left_out(refused, folder.folder / LEFT_OUT))))
     if earlier := left_out_before(path):
         print(f"{earlier} more were left out when the data was prepared: {rows_file(path).parent / LEFT_OUT}")
+    if speed:
+        print("{answered} questions in {seconds:.1f} s, {a_second:.2f} a second".format(**speed))
     print(f"all of it: {folder.folder}")
     if args.report:
         from segzero.browse import write_report  # draws: only who wants a page needs it
@@ -105,21 +108,27 @@ def evaluate(args: argparse.Namespace, process: Process) -> int:
     return 0
 
 
-def answer_what_is_left(args: argparse.Namespace, folder: RunFolder, samples: Sequence[Sample]) -> None:
-    """Answer this process's share of what has no record yet; loads models only if there is any."""
+def answer_what_is_left(
+    args: argparse.Namespace, folder: RunFolder, samples: Sequence[Sample]
+) -> dict | None:
+    """Answer this process's share of what has no record yet; loads models only if there is any.
+
+    Returns how many it answered, in how many seconds, loading left out; None when there was nothing to do.
+    """
     from segzero.evaluation import Draws, answer
 
     process, done = folder.process, folder.records()
     share = samples[process.rank :: process.count]
     left = [sample for sample in share if sample.id not in done]
     if not left:
-        return
+        return None
     if args.device is None and process.local_rank is not None:
         args.device = _own_device(process.local_rank)
     pipeline = load_pipeline(args)
     draws = Draws(args.samples) if args.samples else None
     finished = [done[sample.id] for sample in share if sample.id in done]
     bar = tqdm(total=len(share), initial=len(finished), unit="question", disable=process.rank > 0)
+    began = time.perf_counter()
     with bar, folder.open() as file:
         for record in answer(pipeline, left, at_once=args.batch, draws=draws):
             file.write(dump(record))
@@ -127,6 +136,8 @@ def answer_what_is_left(args: argparse.Namespace, folder: RunFolder, samples: Se
             finished.append(record)
             bar.set_postfix_str(f"gIoU {running_giou(finished)}", refresh=False)
             bar.update()
+    seconds = time.perf_counter() - began
+    return {"answered": len(left), "seconds": round(seconds, 3), "a_second": round(len(left) / seconds, 3)}
 
 
 def running_giou(records: Sequence[Record]) -> str:

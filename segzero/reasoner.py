@@ -142,7 +142,7 @@ class Reasoner:
         """Answer any number of questions, `at_once` at a time: (key, text) of each as it ends, in any order.
 
         For evaluation: the texts are those that `stream` would yield, or drawn where an Ask says so. `asks`
-        is read on the model's thread, as there is room. Raises ValueError for drawing from a model that
+        is read on the model's thread, as there is room. Raises ModelError for drawing from a model that
         segzero.flow does not know.
         """
 
@@ -166,7 +166,7 @@ class Reasoner:
         while not stopped() and (batch := list(islice(asks, at_once))):
             if any(ask.temperature > 0 for ask in batch):
                 kind = self.model.config.model_type
-                raise ValueError(f"answers of a {kind} model cannot be drawn; ask for one answer each")
+                raise ModelError(f"Answers of a {kind} model cannot be drawn. Ask for one answer each.")
             texts = [""] * len(batch)
 
             def collect(row: int, piece: str, texts: list[str] = texts) -> None:

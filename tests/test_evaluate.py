@@ -64,6 +64,7 @@ def test_every_sample_has_a_line_and_every_protocol_its_numbers(reasoner: Reason
     assert found["vision_reasoner"]["value"] == pytest.approx(1 / 3)  # nor the segmenter's error
     assert totals()["kinds"]["spatial"]["gIoU"]["value"] == 0.5
     assert totals()["statuses"] == {"ok": 3, "no_target": 1, "unreadable": 1, "segmenter_error": 1}
+    assert totals()["speed"]["answered"] == 6
     out = capsys.readouterr().out
     assert "6 questions about 2 pictures: 3 ok, 1 no target" in out and "nothing was left out" in out
     assert re.search(r"strict +6 +50\.0 \[", out)
@@ -113,7 +114,7 @@ def test_a_finished_run_asks_nothing_and_loads_nothing(reasoner: Reasoner, monke
     assert evaluate() == 0
     assert len(reasoner.asked) == 6
     monkeypatch.setattr(command, "load_pipeline", None)
-    assert evaluate() == 0 and totals()["questions"] == 6
+    assert evaluate() == 0 and totals()["questions"] == 6 and totals()["speed"] is None
     assert evaluate("--limit", 2) == 0 and totals()["questions"] == 2
     assert len(read_records(Path("run/samples.jsonl"))) == 6
 

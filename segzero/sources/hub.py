@@ -37,14 +37,15 @@ def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftO
     import datasets  # takes a second, and only this source needs it
 
     try:
-        if split is None:
-            known = datasets.get_dataset_split_names(name)
-            split = "test" if "test" in known or len(known) != 1 else known[0]
         rows = datasets.load_dataset(name, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
             f"{name} cannot be had: {one_line(error)}. Check its name, its split and the network"
         ) from error
+    if isinstance(rows, dict):  # of all splits
+        if "test" not in rows and len(rows) > 1:
+            raise DatasetError(f"{name} has the splits {', '.join(rows)}; choose one with --split")
+        rows = rows["test"] if "test" in rows else next(iter(rows.values()))
     missing = [column for column in COLUMNS if column not in rows.column_names]
     if missing:
         raise DatasetError(

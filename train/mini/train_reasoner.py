@@ -155,7 +155,7 @@ class Run:
         device = batch.frames.device
         with torch.autocast(device.type, torch.bfloat16):
             losses = self._losses(batch)
-        scales = {"dense": 0.5 if "token" in losses else 1.0, "token": 1.0, "look": 0.3}
+        scales = {"dense": 0.5 if "token" in losses else 1.0, "token": 1.0, "look": 1.0}
         total = sum(losses[name] * scales[name] for name in losses)
         total.backward()
         nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)

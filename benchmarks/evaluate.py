@@ -4,15 +4,17 @@
     python benchmarks/evaluate.py --data runs/data/mini-test --out benchmarks/results/evaluate.json
 
 The loop it is held against is written as the reference's script is: picture, prompt, generate, parse, a call
-of the segmenter for each object. Both use the same models, threads and contract, and take turns on parts of
-the data, so that a machine which is busy at times is so for both. Prints, and writes where asked, one JSON
-with samples a second of each, their ratio, and the gIoU of each.
+of the segmenter for each object. Both use the same models and contract and all cores: the loop for one thing
+after the other, the evaluation half of them for each of two things at once. They take turns on parts of the
+data, so that a machine which is busy at times is so for both. Prints, and writes where asked, one JSON with
+samples a second of each, their ratio, and the gIoU of each.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -27,7 +29,7 @@ import torch
 
 from segzero.answer import STOP, parse_answer
 from segzero.dataset import Sample, load, read_samples
-from segzero.evaluation import answer
+from segzero.evaluation import ON_A_CPU, ON_A_GPU, answer
 from segzero.geometry import to_frame
 from segzero.metrics import Overlap, overlap
 from segzero.options import add_model_options, load_pipeline
@@ -74,22 +76,33 @@ def in_batches(at_once: int) -> Callable[[Pipeline, Sequence[Sample]], list[Over
     return run
 
 
-def measure(pipeline: Pipeline, samples: Sequence[Sample], size: int, turns: int) -> dict:
-    """Both ways on the same samples, taking turns."""
-    ways = {"one_at_a_time": one_at_a_time, "in_batches": in_batches(size)}
+def measure(pipeline: Pipeline, samples: Sequence[Sample], at_once: int, turns: int) -> dict:
+    """Both ways on the same samples, taking turns, each with the threads it is best with."""
+    cores = torch.get_num_threads()
+    ways = {
+        "one_at_a_time": (one_at_a_time, cores),
+        "in_batches": (in_batches(at_once), max(1, cores // 2) if on_a_cpu(pipeline) else cores),
+    }
     wall, cpu = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
     overlaps: dict[str, list[Overlap]] = {name: [] for name in ways}
-    for way in ways.values():
-        way(pipeline, samples[:WARM_UP])
-    for part in np.array_split(np.arange(len(samples)), turns):
-        for name, way in ways.items():
+    parts = [
+        samples[:WARM_UP],
+        *([samples[i] for i in part] for part in np.array_split(np.arange(len(samples)), turns)),
+    ]
+    for number, part in enumerate(parts):
+        for name, (way, threads) in ways.items():
+            torch.set_num_threads(threads)
             began, spent = perf_counter(), process_time()
-            overlaps[name] += way(pipeline, [samples[index] for index in part])
-            wall[name] += perf_counter() - began
-            cpu[name] += process_time() - spent
+            found = way(pipeline, part)
+            if number:  # after the warm-up
+                overlaps[name] += found
+                wall[name] += perf_counter() - began
+                cpu[name] += process_time() - spent
+    torch.set_num_threads(cores)
     return {
         "questions": len(samples),
-        "batch": size,
+        "batch": at_once,
+        "threads": {name: threads for name, (_, threads) in ways.items()},
         "samples_a_second": {name: round(len(samples) / seconds, 3) for name, seconds in wall.items()},
         "cpu_seconds_a_sample": {name: round(seconds / len(samples), 4) for name, seconds in cpu.items()},
         "ratio": round(wall["one_at_a_time"] / wall["in_batches"], 2),
@@ -101,6 +114,10 @@ def measure(pipeline: Pipeline, samples: Sequence[Sample], size: int, turns: int
     }
 
 
+def on_a_cpu(pipeline: Pipeline) -> bool:
+    return pipeline.reasoner.model.device.type == "cpu"
+
+
 def _iou(one: Overlap) -> float:
     return one.intersection / one.union if one.union else 1.0
 
@@ -109,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="FOLDER", help="in the local format")
-    add("--batch", type=int, default=16)
+    add("--batch", type=int, help="answers written at a time (default: as `segzero evaluate` has it)")
     add("--limit", type=int, help="only the first so many questions")
     add("--turns", type=int, default=3, help="into how many parts the data is cut (default: 3)")
     add("--out", type=Path, metavar="JSON", help="write the numbers there as well")
@@ -117,10 +134,10 @@ def main() -> None:
     args = parser.parse_args()
     samples = read_samples(args.data)[0][: args.limit]
     pipeline = load_pipeline(args)
-    found = measure(pipeline, samples, args.batch, args.turns)
-    device = str(pipeline.reasoner.model.device)
-    machine = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
-    found |= {"device": device, "machine": machine, "threads": torch.get_num_threads()}
+    at_once = args.batch or (ON_A_CPU if on_a_cpu(pipeline) else ON_A_GPU)
+    found = measure(pipeline, samples, at_once, args.turns)
+    machine = platform.machine() if on_a_cpu(pipeline) else torch.cuda.get_device_name()
+    found |= {"device": str(pipeline.reasoner.model.device), "machine": machine, "cores": os.cpu_count()}
     print(json.dumps(found, indent=2))
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,30 +9,28 @@ are read, each on a thread of its own.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
 
-import numpy as np
 from PIL import Image
 
-from segzero.answer import parse_answer
 from segzero.asks import Ask
 from segzero.dataset import Loaded, Sample, left_out, load
-from segzero.export import encode_mask
-from segzero.geometry import Target, mask_to_box, to_frame
-from segzero.metrics import hull_iou, overlap
+from segzero.geometry import to_frame
+from segzero.judging import attempt, judge, record_of
 from segzero.pipeline import Pipeline
 from segzero.record import Record
-from segzero.segmenter import SegmenterError
-from segzero.voting import ONE, RULES, Vote, vote
 
 TEMPERATURE = 0.7
 AHEAD = 16  # pictures read before they are wanted
+ON_A_GPU, ON_A_CPU = 16, 48
+"""Answers written at a time. A 7B's keys and values are 0.1 GB an answer; on a CPU models are small."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,21 @@ class _Open:
     texts: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class _Attempt:
-    """One answer. mask: (H, W) bool, None when it failed."""
+def fit(device: str | None) -> int:
+    """Prepare this process for `answer` on a device, None the best. -> how many answers to write at a time.
 
-    text: str
-    status: str
-    problem: str
-    targets: tuple[Target, ...]
-    scores: tuple[float, ...]
-    mask: np.ndarray | None
+    On a CPU reasoner and segmenter get half the cores each: with all of them for both they stand in each
+    other's way (8.5 questions a second instead of 13.5 on two busy cores). Call it before models are loaded.
+    """
+    import torch  # the models bring it anyway
+
+    from segzero.reasoner import best_device
+
+    if not (device or best_device()).startswith("cpu"):
+        return ON_A_GPU
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // 2))
+    return ON_A_CPU
 
 
 def answer(
@@ -138,7 +141,7 @@ def _read(sample: Sample, frame_px: int) -> _Open | Record:
     except ValueError as error:
         why = left_out(sample.id, error)
         problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
-        return _record(sample, status="left_out", problem=problem)
+        return record_of(sample, status="left_out", problem=problem)
     return _Open(sample, loaded, to_frame(loaded.picture, frame_px))
 
 
@@ -155,82 +158,3 @@ def _mark(pipeline: Pipeline, done: _Open, *, voting: bool) -> Record:
     spent = {"reasoning": began - done.asked, "segmentation": perf_counter() - began}
     record = judge(done.sample, done.loaded, attempts, voting=voting)
     return replace(record, seconds={name: round(value, 4) for name, value in spent.items()})
-
-
-def attempt(pipeline: Pipeline, picture: Image.Image, text: str) -> _Attempt:
-    """Read one answer about an upright picture, and mark what it points at."""
-    preset = pipeline.preset
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a server may send halves of characters
-    answer = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, picture.size)
-    if not answer.targets:
-        empty = None if answer.status == "unreadable" else np.zeros(picture.size[::-1], bool)
-        return _Attempt(text, answer.status, answer.problem, (), (), empty)
-    try:
-        found = pipeline.segmenter.segment(picture, answer.targets)
-    except SegmenterError as error:
-        return _Attempt(text, "segmenter_error", str(error), answer.targets, (), None)
-    scores = tuple(float(score) for score in found.scores)
-    return _Attempt(text, answer.status, answer.problem, answer.targets, scores, found.masks.any(axis=0))
-
-
-def judge(sample: Sample, loaded: Loaded, attempts: Sequence[_Attempt], *, voting: bool) -> Record:
-    """The record of a sample: its one answer, or what its answers vote for, held against the truth."""
-    chosen, voted = attempts[0], None
-    if voting and any(each.mask is not None for each in attempts):
-        voted = vote([each.mask for each in attempts])
-        chosen = attempts[voted.medoid]
-        chosen = replace(chosen, mask=voted.masks[RULES[0]])
-    mask = np.zeros(loaded.truth.shape, bool) if chosen.mask is None else chosen.mask
-    boxes = [(x1, y1, x2 + 1, y2 + 1) for x1, y1, x2, y2 in map(mask_to_box, loaded.masks)]
-    record = _record(
-        sample,
-        status=chosen.status,
-        problem=chosen.problem,
-        raw=chosen.text,
-        targets=_plain(chosen),
-        overlap=overlap(mask, loaded.truth, loaded.ignore),
-        box_iou=hull_iou([target.box_xyxy for target in chosen.targets], boxes) if boxes else None,
-        mask=encode_mask(mask),
-    )
-    if loaded.ignore is not None:
-        record = replace(record, foreground=overlap(mask, loaded.truth | loaded.ignore))
-    return _with_votes(record, loaded, attempts, voted) if voting else record
-
-
-def _with_votes(record: Record, loaded: Loaded, attempts: Sequence[_Attempt], voted: Vote | None) -> Record:
-    """The record with what each rule of voting, and the first answer alone, would have given; failures give
-    nothing."""
-    masks = {} if voted is None else dict(voted.masks)
-    if attempts[0].mask is not None:
-        masks[ONE] = attempts[0].mask
-    return replace(
-        record,
-        answers=tuple(each.text for each in attempts),
-        confidence=0.0 if voted is None else voted.agreement,
-        votes={rule: overlap(mask, loaded.truth, loaded.ignore) for rule, mask in masks.items()},
-    )
-
-
-def _plain(chosen: _Attempt) -> tuple[dict, ...]:
-    """The targets as a record has them; without scores where the segmenter failed."""
-    scores = chosen.scores or (None,) * len(chosen.targets)
-    return tuple(
-        {
-            "box_xyxy": list(target.box_xyxy),
-            "points_xy": [list(point) for point in target.points_xy],
-            "score": score,
-        }
-        for target, score in zip(chosen.targets, scores, strict=True)
-    )
-
-
-def _record(sample: Sample, **given) -> Record:
-    return Record(
-        id=sample.id,
-        picture=sample.image,
-        question=sample.question,
-        kind=sample.kind,
-        text=sample.text,
-        expression=sample.expression,
-        **given,
-    )

@@ -54,7 +54,7 @@ RECIPES = (
         question="I am so hungry, my stomach is empty",
         answer=("red apple", "pineapple", "banana"),
         wh=(384, 512),
-        seed=20,
+        seed=8,
         concepts=("red apple", "pineapple", "banana", "book", "cat", "backpack"),
     ),
     Recipe(

@@ -152,6 +152,7 @@ def arguments(model: Path, pictures: Path, out: Path, *more: str) -> list[str]:
         "eval_on_start": "false",
         "sheet_steps": 1,
         "held_out": "",
+        "load_best_model_at_end": "false",
     }
     pairs = [part for name, value in small.items() for part in (f"--{name}", str(value))]
     return ["--config", str(recipe), *pairs, *more]
@@ -201,6 +202,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_stop_and_go_on(model, pictures, tmp_path):
     """gloo on the CPU. --cpu would silently run one process; see train/README.md."""
 

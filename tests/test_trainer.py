@@ -120,7 +120,7 @@ def test_held_out_rows_are_answered_as_the_app_answers(model, rows, tmp_path):
     trainer = make_trainer(
         Trainer, model, rows, tmp_path, judge=judge, eval_dataset=rows, per_device_eval_batch_size=3
     )
-    assert trainer.evaluate() == {"eval_gIoU": pytest.approx((0 + 1 + 2 + 3) / 4)}
+    assert trainer.evaluate()["eval_gIoU"] == pytest.approx((0 + 1 + 2 + 3) / 4)
     frames = [to_frame(load_picture(row["image"]), row["frame_px"]) for row in rows]
     prompts = [row["prompt"][0]["content"] for row in rows]
     assert heard == Reasoner.load(model, max_new_tokens=12).generate(frames, prompts)

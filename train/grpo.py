@@ -42,9 +42,12 @@ if not __package__:  # run as a file: Python then looks for modules beside it, n
 
 import torch
 from peft import PeftModel
+from PIL import Image
 from transformers import AutoProcessor, PrinterCallback, ProgressCallback
 from trl import GRPOConfig, ModelConfig, TrlParser, get_peft_config, get_quantization_config
 
+from segzero.dataset import DatasetError
+from segzero.hub import ModelError, model_folder
 from segzero.presets import PRESETS
 from segzero.prompting import PromptEncoder
 from segzero.segmenter import Segmenter
@@ -91,15 +94,15 @@ class RunConfig:
 def main(argv: list[str] | None = None) -> Trainer:
     """Train as the command line says. Returns the trainer, for whoever calls this from a program."""
     run, args, model, recipe = read_arguments(sys.argv[1:] if argv is None else argv)
-    if (
-        args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1"
-    ):  # what accelerate sets when nobody does
+    if args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # accelerate sets it when nobody does
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // args.world_size))
     preset = PRESETS[run.preset]
     weights = model.model_name_or_path or preset.reasoner
+    with args.main_process_first(desc="finding the model"):
+        weights = str(model_folder(weights))
 
     # ----------------------------------------------------------------------------------------------- data
-    processor = AutoProcessor.from_pretrained(weights, revision=model.model_revision, padding_side="left")
+    processor = AutoProcessor.from_pretrained(weights, padding_side="left")
     fits = prompt_fits(processor, preset.frame_px, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
         rows, report = load(
@@ -131,7 +134,6 @@ def main(argv: list[str] | None = None) -> Trainer:
     # Weights are fp32 unless a recipe says otherwise: in bf16 most steps of 1e-6 round to nothing.
     args.model_init_kwargs = {
         "dtype": model.dtype,
-        "revision": model.model_revision,
         **({"attn_implementation": model.attn_implementation} if model.attn_implementation else {}),
         **(args.model_init_kwargs or {}),
     }
@@ -168,10 +170,10 @@ def main(argv: list[str] | None = None) -> Trainer:
     if resumed and args.process_index == 0:
         print(f"going on after {resumed}; another --output_dir starts anew")
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    model_folder = Path(args.output_dir) / "model"
-    save(trainer, model_folder)
+    end = Path(args.output_dir) / "model"
+    save(trainer, end)
     if args.process_index == 0:
-        print(summary(trainer.state), f"the model: {model_folder}", sep="\n")
+        print(summary(trainer.state), f"the model: {end}", sep="\n")
     return trainer
 
 
@@ -191,8 +193,6 @@ def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig,
 
 def prompt_fits(processor, frame_px: int, most: int):
     """Whether a prompt, with a picture of the frame's size, has at most `most` tokens."""
-    from PIL import Image
-
     encoder = PromptEncoder(processor)
     picture = encoder.head(Image.new("RGB", (frame_px, frame_px)))["input_ids"].shape[1]
     return lambda prompt: picture + len(encoder.tail(prompt)) <= most
@@ -222,4 +222,7 @@ def summary(state) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (DatasetError, ModelError) as error:
+        sys.exit(f"train/grpo.py: {error}")

@@ -121,7 +121,13 @@ class Trainer(GRPOTrainer):
     ) -> tuple[list[list[int]], list | None]:
         if not self.use_vllm:
             return self._answer(self._prompts, self.generation_config), None
-        frames = [[prompt.frame] for prompt in self._prompts]
+        # A server takes the first picture of each group; the others need not travel to the main process.
+        first = self.accelerator.process_index * len(prompt_ids)
+        every = 1 if self.vllm_mode == "colocate" else num_generations
+        frames = [
+            [prompt.frame] if (first + index) % every == 0 else None
+            for index, prompt in enumerate(self._prompts)
+        ]
         return super()._generate_single_turn(prompt_ids, frames, {}, num_generations)
 
     def _answer(self, prompts: Sequence[Prompt], config: GenerationConfig) -> list[list[int]]:
@@ -249,7 +255,7 @@ class Trainer(GRPOTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         super()._save(output_dir, state_dict)
-        for name, text in self._extras.items():
+        for name, text in self._extras.items() if self.args.should_save else ():
             Path(output_dir or self.args.output_dir, name).write_text(text, encoding="utf-8")
 
 

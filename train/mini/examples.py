@@ -50,12 +50,12 @@ RECIPES = (
         concepts=("umbrella", "guitar", "clock", "dog", "basketball", "teapot"),
     ),
     Recipe(
-        name="time",
-        question="What tells the time?",
-        answer=("clock",),
+        name="campfire",
+        question="What plays chords at the campfire?",
+        answer=("guitar",),
         wh=(384, 512),
-        seed=2,
-        concepts=("clock", "cat", "umbrella", "banana", "guitar"),
+        seed=22,
+        concepts=("guitar", "cat", "basketball", "backpack", "umbrella"),
         count=4,
     ),
     Recipe(

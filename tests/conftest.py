@@ -5,6 +5,7 @@ python -m pytest -m "not slow and not browser"
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,14 @@ CHROMIUM_ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+NEED_TRL = ["test_grpo.py", "test_trainer.py"]
+collect_ignore = [] if importlib.util.find_spec("trl") else NEED_TRL
+
+
+def pytest_report_header() -> str:
+    return f"without trl (it needs Python 3.11), not run: {', '.join(NEED_TRL)}" if collect_ignore else ""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
 import re
 import subprocess
 import sys
@@ -133,6 +134,8 @@ def test_the_installed_versions_are_in_the_required_ranges():
     lines = (REPO / "requirements.txt").read_text().splitlines()
     for line in (line for line in lines if re.match(r"\w", line)):
         wanted = requirements.Requirement(line.split("#")[0])
+        if wanted.marker and not wanted.marker.evaluate():
+            continue
         assert wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True), line
 
 
@@ -159,7 +162,10 @@ sys.addaudithook(refuse)
 
 
 def test_importing_any_module_does_no_work():
-    modules = [module_name(path) for path in program_files() if path.name != "__main__.py"]
+    files = [path for path in program_files() if path.name != "__main__.py"]
+    if importlib.util.find_spec("trl") is None:  # on Python 3.10
+        files = [path for path in files if "trl" not in import_roots(path)]
+    modules = [module_name(path) for path in files]
     run_python(AUDIT + f"for name in {modules!r}:\n    importlib.import_module(name)\n")
 
 

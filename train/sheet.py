@@ -26,13 +26,15 @@ from train.trainer import Rollout
 PICTURE_PX = 360  # of the longer side
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1d1d1f; background: #fff; }
-section { display: flex; flex-wrap: wrap; gap: 1.5rem; border-top: 1px solid #ccc; padding: 1.5rem 0; }
+section { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.5rem; }
+section { border-top: 1px solid #ccc; padding: 1.5rem 0; }
 figure { position: relative; margin: 0; } img { display: block; }
 figure svg { position: absolute; inset: 0; width: 100%; height: 100%; }
-rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
+rect, path { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
+path { stroke-width: 8; stroke-linecap: round; }
 .answers { flex: 1 1 28rem; } h2 { font-size: 1rem; margin: 0 0 .5rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .6rem; text-align: right; vertical-align: top; }
-td:last-child { text-align: left; max-width: 40rem; overflow-wrap: anywhere; }
+:is(td, th):last-child { text-align: left; max-width: 40rem; overflow-wrap: anywhere; }
 i { display: inline-block; width: .8em; height: .8em; }
 """
 
@@ -85,10 +87,10 @@ def _figure(row, rollouts: Sequence[Rollout]) -> str:
     """The picture, and over it boxes and points in pixels of the frame, stretched along with it."""
     frame = row["frame_px"]
     dialect, truth = read_solution(row["solution"])
-    marks = "".join(_marks(target, "#fff", 'stroke-dasharray="5 4"', frame) for target in truth)
+    marks = "".join(_marks(target, "#fff", 'stroke-dasharray="5 4"') for target in truth)
     for index, rollout in reversed(list(enumerate(rollouts))):  # the best on top
         answer = parse_answer(rollout.text, dialect, (frame, frame), (frame, frame))
-        marks += "".join(_marks(target, color_of(index), "", frame) for target in answer.targets)
+        marks += "".join(_marks(target, color_of(index)) for target in answer.targets)
     picture = load_picture(row["image"])
     picture.thumbnail((PICTURE_PX, PICTURE_PX))
     buffer = io.BytesIO()
@@ -101,10 +103,10 @@ def _figure(row, rollouts: Sequence[Rollout]) -> str:
     )
 
 
-def _marks(target: Target, color: str, style: str, frame: int) -> str:
+def _marks(target: Target, color: str, style: str = "") -> str:
     x1, y1, x2, y2 = target.box_xyxy
     box = f'<rect x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}" stroke="{color}" {style}/>'
-    points = (f'<circle cx="{x}" cy="{y}" r="{frame / 90:.1f}" fill="{color}"/>' for x, y in target.points_xy)
+    points = (f'<path d="M{x} {y}h.01" stroke="{color}"/>' for x, y in target.points_xy)  # a dot, never oval
     return box + "".join(points)
 
 

@@ -27,7 +27,7 @@ _OFFERED = 12  # questions to choose the wanted kind from
 
 def items(split: str, scenes: int, questions: int, seed: int) -> Iterator[Item | LeftOut]:
     """The questions of `scenes` scenes, `questions` about each. split: as the composer has them."""
-    composer = Composer(World.load(concepts=set(knowledge().concepts)), split)
+    composer = Composer(World.load(concepts=set(knowledge().taught)), split)
     wording = "train" if split in ("train", "val") else "test"
     for index in range(scenes):
         rng = np.random.default_rng([seed, index])

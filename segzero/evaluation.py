@@ -43,12 +43,14 @@ class Draws:
 
 @dataclass(eq=False)
 class _Open:
-    """A sample on its way: its files, when it was asked, and the answers that have come, by their number."""
+    """A sample on its way: its files, the answers that have come, by their number, when it was asked, and how
+    much of the reasoner's time has been its own."""
 
     sample: Sample
     loaded: Loaded
     frame: Image.Image
     asked: float = 0.0
+    reasoning: float = 0.0
     texts: dict[int, str] = field(default_factory=dict)
 
 
@@ -84,9 +86,11 @@ def answer(
     with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as marker:
         read = partial(_read, frame_px=pipeline.preset.frame_px)
         asks = _asks(_ahead(reader, read, samples), pipeline, draws, opened, refused)
-        for (name, number), text in pipeline.reasoner.answer_all(asks, max(at_once, share)):
+        rows = max(at_once, share)
+        for (name, number), text in pipeline.reasoner.answer_all(asks, rows):
             opened[name].texts[number] = text
             if len(opened[name].texts) == share:
+                opened[name].reasoning = (perf_counter() - opened[name].asked) * share / rows
                 marking.append(marker.submit(_mark, pipeline, opened.pop(name), voting=draws is not None))
             while marking and (marking[0].done() or len(marking) > 2 * at_once):  # pictures take memory
                 yield marking.popleft().result()
@@ -155,6 +159,6 @@ def _mark(pipeline: Pipeline, done: _Open, *, voting: bool) -> Record:
     began = perf_counter()
     texts = [done.texts[number] for number in sorted(done.texts)]
     attempts = [attempt(pipeline, done.loaded.picture, text) for text in texts]
-    spent = {"reasoning": began - done.asked, "segmentation": perf_counter() - began}
+    spent = {"reasoning": done.reasoning, "segmentation": perf_counter() - began}
     record = judge(done.sample, done.loaded, attempts, voting=voting)
     return replace(record, seconds={name: round(value, 4) for name, value in spent.items()})

@@ -40,6 +40,7 @@ class Record:
     raw: every character the model emitted. targets: what it points at, as dictionaries.
     overlap: pixels outside the ignored regions; None when left out. foreground: the same counts with ignored
         regions taken for part of the truth; None when there are none.
+    seconds: "segmentation", and "reasoning": its share of the time of the batch it was answered in.
     box_iou: see metrics.Counted. mask: COCO run lengths of everything predicted.
     answers, confidence, votes: of several drawn answers (segzero/voting.py): what each said, how far they
         agree (0..1), and the overlap under each rule of voting.

@@ -52,8 +52,8 @@ def scene_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def fade(scene: Scene, rng: np.random.Generator, *, to_grey: bool) -> Scene:
-    """Two scenes in five with more or less colour, so that shape counts. Hues stay: questions name them."""
-    if rng.random() > 0.4:
+    """One scene in four with more or less colour, so that shape counts. Hues stay: questions name them."""
+    if rng.random() > 0.25:
         return scene
     strength = rng.uniform(0.0 if to_grey else 0.4, 1.5)
     grey = scene.image @ np.array([0.299, 0.587, 0.114], np.float32)

@@ -27,6 +27,7 @@ COUNT_WEIGHTS = (0.07, 0.12, 0.2, 0.22, 0.17, 0.11, 0.07, 0.04)  # probability o
 VISIBLE = 0.6  # least share of an object's solid pixels that overlap and the picture's edge leave
 DUPLICATES, SAME_KIND = 0.25, 0.3  # probability of several of one concept, of several of one category
 TRIES = 10  # places tried before an object is made smaller
+LEAST, MOST = 0.27, 0.66  # an object's longest side over the picture's shorter one; 0.17 is one cell of the mini
 
 
 @dataclass(frozen=True)
@@ -145,14 +146,14 @@ class Composer:
     ) -> list[tuple[Sprite, float, float | None]]:
         """Each sprite, its longest side in pixels and, on a ground, the height of its base; back to front."""
         short = min(wh)
-        most = min(0.6, 1.3 / np.sqrt(len(sprites)) * np.sqrt(max(wh) / short))
+        most = min(MOST, 1.4 / np.sqrt(len(sprites)) * np.sqrt(max(wh) / short))
         rows = []
         for sprite, (share, depth) in zip(sprites, rng.random((len(sprites), 2)), strict=True):
-            size = short * (0.18 + (most - 0.18) * share)
+            size = short * (LEAST + (most - LEAST) * share)
             low = None
             if look.ground is not None:  # nearer is lower and larger
                 low = look.ground + (wh[1] - look.ground) * (0.1 + 0.88 * depth)
-                size = short * (0.18 + (most - 0.18) * np.clip(0.65 * depth + 0.5 * share - 0.08, 0, 1))
+                size = short * (LEAST + (most - LEAST) * np.clip(0.65 * depth + 0.5 * share - 0.08, 0, 1))
             least = short * np.sqrt(0.0016 / max(sprite.fill, 0.02))  # thin things need length to be seen
             rows.append((sprite, float(min(max(size, least), 0.85 * short)), low))
         fills_frame = rng.random() < (0.25 if len(rows) == 1 else 0.06)

@@ -6,6 +6,7 @@ python -m pytest tests/test_grpo.py -m "not slow"
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from tiny import save_tiny_reasoner
 from segzero.presets import PRESETS, preset_for_folder
 from segzero.reasoner import Reasoner
 from train.console import Console
-from train.grpo import LANGUAGE_LAYERS, main, read_arguments
+from train.grpo import LANGUAGE_LAYERS, main, read_arguments, usable_cpus
 from train.sheet import sheet
 from train.trainer import Rollout
 
@@ -94,6 +95,14 @@ def test_the_command_line_goes_above_the_recipe(tmp_path):
 def test_a_name_that_is_none_ends_in_one_line(argv: list[str], tmp_path):
     with pytest.raises(SystemExit, match=f"^{argv[0]} is one of .*, not {argv[1]}$"):
         read_arguments(["--output_dir", str(tmp_path), *argv])
+
+
+def test_only_the_cpus_that_a_process_may_use_are_counted(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
+    assert usable_cpus() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    assert usable_cpus() == 64
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> Trainer:
     """Train as the command line says. Returns the trainer, for whoever calls this from a program."""
     run, args, model, recipe = read_arguments(sys.argv[1:] if argv is None else argv)
     if args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # accelerate sets it when nobody does
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // args.world_size))
+        torch.set_num_threads(max(1, usable_cpus() // args.world_size))
     preset = PRESETS[run.preset]
     weights = model.model_name_or_path or preset.reasoner
     with args.main_process_first(desc="finding the model"):
@@ -191,6 +191,11 @@ def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig,
     return run, args, model, f"# train/grpo.py {shlex.join(argv)}\n{text}"
 
 
+def usable_cpus() -> int:
+    """The CPUs this process may use: all, or those that taskset or a container leaves it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def prompt_fits(processor, frame_px: int, most: int):
     """Whether a prompt, with a picture of the frame's size, has at most `most` tokens."""
     encoder = PromptEncoder(processor)
@@ -223,6 +228,11 @@ def summary(state) -> str:
 
 if __name__ == "__main__":
     try:
-        main()
+        done = main().accelerator
     except (DatasetError, ModelError) as error:
         sys.exit(f"train/grpo.py: {error}")
+    # The threads of several processes' group are to end before the interpreter: one that comes back for its
+    # lock while Python goes down aborts a run that is done and saved, "terminate called without an active
+    # exception".
+    done.wait_for_everyone()
+    done.end_training()

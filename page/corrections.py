@@ -1,0 +1,63 @@
+"""Masks that people corrected, kept as training data in the local format (segzero/dataset.py).
+
+    Corrections(Path("runs/corrections")).add(result, "photo.jpg")
+    accelerate launch train/grpo.py --data runs/corrections
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from segzero.dataset import ROWS
+from segzero.export import encode_mask
+from segzero.result import Result
+
+
+class Corrections:
+    """A folder that grows: data.jsonl, and the pictures in images/. Safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+
+    def add(self, result: Result, picture: str | Path) -> int:
+        """Keep the masks of a result about the file `picture`, for its question; returns how many rows there are.
+
+        A row that was kept before for the same picture and question gives way. Raises OSError when the disk
+        refuses, and ValueError when no mask is left to keep.
+        """
+        masks = [encode_mask(mask) for mask in result.masks if mask.any()]
+        if not masks:
+            raise ValueError("There is no mask to save.")
+        with self._lock:
+            row = {"image": self._keep(Path(picture)), "question": result.question, "masks": masks}
+            path = self.folder / ROWS
+            lines = path.read_text("utf-8").splitlines() if path.exists() else []
+            lines = [line for line in lines if not _same(line, row)]
+            lines.append(json.dumps(row, ensure_ascii=False))
+            part = path.with_suffix(".part")
+            part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+            part.replace(path)
+        return len(lines)
+
+    def _keep(self, picture: Path) -> str:
+        """The picture's name in the folder; the file is copied as it is, once, under the hash of its bytes."""
+        data = picture.read_bytes()
+        name = f"images/{hashlib.sha256(data).hexdigest()[:16]}{picture.suffix.lower()}"
+        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        if not (self.folder / name).exists():
+            (self.folder / name).write_bytes(data)
+        return name
+
+
+def _same(line: str, row: dict[str, Any]) -> bool:
+    """Whether a line of the file is about the same picture and question."""
+    try:
+        kept = json.loads(line)
+    except ValueError:  # somebody else's line: the reader will say what is wrong with it
+        return False
+    return isinstance(kept, dict) and all(kept.get(key) == row[key] for key in ("image", "question"))

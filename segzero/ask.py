@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from segzero.draw import overlay
-from segzero.export import mask_image, to_json
+from segzero.export import mask_image, save_zip, to_json
 from segzero.hub import ModelError
 from segzero.options import add_model_options, load_pipeline
 from segzero.picture import PictureError, load_picture
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from segzero.result import Result
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-OUTPUTS = {"overlay": (".png", ".jpg", ".jpeg", ".webp"), "mask": (".png",), "json": (".json",)}
+OUTPUTS = {
+    "overlay": (".png", ".jpg", ".jpeg", ".webp"),
+    "mask": (".png",),
+    "json": (".json",),
+    "zip": (".zip",),
+}
 """What can be written, and the file endings each may have."""
 
 KNOWN_ERRORS = (PictureError, ModelError, PresetError, OSError)
@@ -43,12 +48,21 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add = parser.add_argument
     add("pictures", nargs="+", metavar="PICTURE", help="a picture, several, or a folder of them")
     add("question", metavar="QUESTION", help="what to find, in quotes, after the pictures")
-    add("--overlay", type=Path, metavar="PATH", help="save the picture with the objects drawn on it")
-    add("--mask", type=Path, metavar="PATH", help="save the mask of all objects as a PNG")
+    add_outputs(parser)
     add("--json", type=Path, metavar="PATH", help="save everything, masks included, as JSON")
     add_model_options(parser)
-    parser.epilog = "With several pictures, --overlay, --mask and --json name folders."
+    parser.epilog = "With several pictures, what is saved goes to folders: name them instead of files."
     parser.set_defaults(run=run)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say which pictures to save."""
+    add = parser.add_argument
+    add("--overlay", type=Path, metavar="PATH", help="save the picture with the objects drawn on it")
+    add("--mask", type=Path, metavar="PATH", help="save the mask of all objects as a PNG")
+    add(
+        "--zip", type=Path, metavar="PATH", help="save all masks, cut-outs, the overlay and the JSON together"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,7 +123,7 @@ def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool
     Raises UsageError for an ending that does not fit, and where one file would be written over another.
     """
     if several and any(path.suffix and not path.is_dir() for path in wanted.values()):
-        raise UsageError("With several pictures --overlay, --mask and --json name folders.")
+        raise UsageError("With several pictures --overlay, --mask, --json and --zip name folders.")
     planned = [
         {kind: output_file(path, kind, name, in_folder=several) for kind, path in wanted.items()}
         for name in distinct(picture.stem for picture in pictures)
@@ -125,7 +139,7 @@ def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool
 def output_file(path: Path, kind: str, name: str, *, in_folder: bool) -> Path:
     """The file that was named, or in a folder that was named one called after the picture."""
     if in_folder or path.is_dir():
-        return path / (f"{name}.json" if kind == "json" else f"{name}-{kind}.png")
+        return path / (f"{name}.{kind}" if kind in ("json", "zip") else f"{name}-{kind}.png")
     if path.suffix.lower() not in OUTPUTS[kind]:
         raise UsageError(f"--{kind} writes {' or '.join(OUTPUTS[kind])}, not {path.name}.")
     return path
@@ -197,6 +211,8 @@ def save(result: Result, files: dict[str, Path]) -> None:
             overlay(result.picture, result).save(path)
         elif kind == "mask":
             mask_image(result.mask).save(path)
+        elif kind == "zip":
+            save_zip(result, path)
         else:
             path.write_text(json.dumps(to_json(result), ensure_ascii=False) + "\n", encoding="utf-8")
 

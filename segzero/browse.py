@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from segzero.answer import MULTI, parse_answer
 from segzero.dataset import Loaded, Sample, load
-from segzero.export import decode_mask
+from segzero.masks import decode_rle
 from segzero.record import Record
 from segzero.totals import percent
 
@@ -69,7 +69,7 @@ def paint(loaded: Loaded, record: Record) -> Image.Image:
     scale = min(1.0, SIDE_PX / max(width, height))
     small_wh = max(1, round(width * scale)), max(1, round(height * scale))
     pixels = np.asarray(loaded.picture.resize(small_wh, Image.Resampling.BILINEAR)).astype(np.float32)
-    predicted, truth = _shrunk(decode_mask(record.mask), small_wh), _shrunk(loaded.truth, small_wh)
+    predicted, truth = _shrunk(decode_rle(record.mask), small_wh), _shrunk(loaded.truth, small_wh)
     regions = [(predicted & truth, FOUND), (predicted & ~truth, WRONG), (truth & ~predicted, MISSED)]
     if loaded.ignore is not None:
         regions.append((_shrunk(loaded.ignore, small_wh), IGNORED))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import THOUGHT, FakePipeline
+from fakes import THOUGHT, FakePipeline, result_of
 from PIL import Image
 
 from segzero import ask
 from segzero.__main__ import STOPPED, main
-from segzero.export import from_json
+from segzero.export import from_json, to_json
 from segzero.hub import ModelError
 
 
@@ -69,6 +70,43 @@ def test_a_folder_with_one_bad_file(capsys: pytest.CaptureFixture):
     assert sorted(path.name for path in Path("out").iterdir()) == ["a-2.json", "a.json"]
 
 
+def test_a_zip_of_one_picture_and_of_several():
+    assert main(["ask", "one.png", "What is left?", "--zip", "new/all.zip"]) == 0
+    with zipfile.ZipFile("new/all.zip") as archive:
+        assert {"result.json", "mask-1.png", "cutout-all.png"} <= set(archive.namelist())
+    assert main(["ask", "pictures", "What is left?", "--zip", "zips"]) == 0
+    assert sorted(path.name for path in Path("zips").iterdir()) == ["a-2.zip", "a.zip"]
+
+
+def test_a_saved_answer_is_drawn_again_alike(capsys: pytest.CaptureFixture):
+    assert main(["ask", "one.png", "What is left?", "--overlay", "first.png", "--json", "j.json"]) == 0
+    said = capsys.readouterr().out
+    assert main(["replay", "j.json", "one.png", "--overlay", "again.png", "--zip", "z.zip"]) == 0
+    assert Image.open("again.png") == Image.open("first.png")
+    again = capsys.readouterr().out.splitlines()
+    assert again[:3] == ["What is left?", "", THOUGHT] and again[-2:] == ["overlay: again.png", "zip: z.zip"]
+    assert again[4:-2] == said.splitlines()[2:-2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "picture", "word"),
+    [
+        ("{", "one.png", "j.json: no JSON: "),
+        ("[]", "one.png", "Not a Seg-Zero result"),
+        (None, "one.png", "j.json"),
+        (json.dumps(to_json(result_of((40, 20), "left"))), "none.png", "none.png: there is no such file"),
+        (json.dumps(to_json(result_of((20, 40), "left"))), "one.png", "(20, 40)"),
+    ],
+)
+def test_what_cannot_be_drawn_again(answer: str | None, picture: str, word: str, capsys):
+    if answer is not None:
+        Path("j.json").write_text(answer)
+    assert main(["replay", "j.json", picture, "--overlay", "o.png"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("segzero: ") and said.count("\n") == 1 and word in said
+    assert not Path("o.png").exists()
+
+
 def test_nothing_that_matches_is_an_answer(capsys: pytest.CaptureFixture):
     assert main(["ask", "one.png", "Where is up?", "--mask", "m.png"]) == 0
     assert "Nothing in the picture matches · 0.5 s" in capsys.readouterr().out
@@ -89,6 +127,7 @@ def test_an_unreadable_answer_is_shown_and_counts_as_failed(capsys: pytest.Captu
         (["one.png", " "], "empty"),
         (["one.png", "q" * 2001], "2,000"),
         (["one.png", "left?", "--mask", "m.jpg"], "--mask writes .png"),
+        (["one.png", "left?", "--zip", "m.tar"], "--zip writes .zip"),
         (["one.png", "left?", "--overlay", "o.txt"], ".jpeg or .webp"),
         (["pictures", "left?", "--mask", "m.png"], "name folders"),
         (["one.png", "left?", "--overlay", "./one.png"], "one.png would be written over"),

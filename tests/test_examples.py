@@ -10,7 +10,7 @@ from PIL import Image
 
 import segzero
 from page.examples import read_examples
-from segzero.export import decode_mask
+from segzero.masks import decode_rle
 from segzero.presets import MINI
 from train.mini import examples
 
@@ -20,7 +20,7 @@ def test_the_examples_have_different_sizes_and_true_masks():
     pictures = [Image.open(examples.FOLDER / record["picture"]) for record in records]
     assert len({picture.size for picture in pictures}) == 3
     for picture, record in zip(pictures, records, strict=True):
-        mask = decode_mask(record["mask"])
+        mask = decode_rle(record["mask"])
         assert picture.size == mask.shape[::-1] and picture.width != picture.height
         assert 0 < mask.mean() < 0.5
     assert [each.question for each in read_examples()] == [recipe.question for recipe in examples.RECIPES]

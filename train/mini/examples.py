@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segzero.export import decode_mask, encode_mask
+from segzero.export import encode_mask
+from segzero.masks import decode_rle
 from segzero.options import add_model_options, load_pipeline
 from segzero.pipeline import Pipeline
 from train.mini.scenes import Composer, World
@@ -104,7 +105,7 @@ def check(pipeline: Pipeline, folder: Path = FOLDER) -> bool:
     """Whether the pipeline answers every example right."""
     records = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
     found = [
-        judge(pipeline, folder / record["picture"], record["question"], decode_mask(record["mask"]))
+        judge(pipeline, folder / record["picture"], record["question"], decode_rle(record["mask"]))
         for record in records
     ]
     return min(found) >= RIGHT_IOU

@@ -1,7 +1,7 @@
 """Masks that people corrected, kept as training data in the local format (segzero/dataset.py).
 
-    Corrections(Path("runs/corrections")).add(result, "photo.jpg")
-    accelerate launch train/grpo.py --data runs/corrections
+Corrections(Path("runs/corrections")).add(result, "photo.jpg")
+accelerate launch train/grpo.py --data runs/corrections
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Corrections:
         self._lock = threading.Lock()
 
     def add(self, result: Result, picture: str | Path) -> int:
-        """Keep the masks of a result about the file `picture`, for its question; returns how many rows there are.
+        """Keep the masks of a result about the file `picture`; returns how many rows there are now.
 
         A row that was kept before for the same picture and question gives way. Raises OSError when the disk
         refuses, and ValueError when no mask is left to keep.
@@ -45,7 +45,7 @@ class Corrections:
         return len(lines)
 
     def _keep(self, picture: Path) -> str:
-        """The picture's name in the folder; the file is copied as it is, once, under the hash of its bytes."""
+        """The name in the folder of the picture, copied as it is, once, under the hash of its bytes."""
         data = picture.read_bytes()
         name = f"images/{hashlib.sha256(data).hexdigest()[:16]}{picture.suffix.lower()}"
         (self.folder / "images").mkdir(parents=True, exist_ok=True)

@@ -272,6 +272,18 @@ class MiniBackend:
             masks[again], scores[again], low_res[again] = self._look(state, found[again], *prompts)
         return masks, scores, low_res
 
+    def consider(
+        self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
+    ):
+        """All masks of one object, boxes (1, 4), the one that `decode` takes first: (M, H, W) bool, (M,)."""
+        masks, _, _ = self._look(state, boxes, points, labels)
+        found = _box_of(masks[0], boxes[0])
+        if box_iou(boxes[0].tolist(), found.tolist(), inclusive=True) < AGREED:
+            boxes = found[None]
+        (window,), logits, ious = self.predict(state, boxes, points, labels)
+        image_wh = (state.shape[1], state.shape[0])
+        return np.stack([paste(each, window, image_wh) for each in logits[0]]), ious[0].clip(0, 1)
+
     def _look(self, state, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None):
         """`decode`, once. Token 0's mask: at this size it beats the best-scored of the other three."""
         image_wh = (state.shape[1], state.shape[0])

@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from segzero.geometry import Box, Point, clip_box, clip_point
+from segzero.geometry import Box, Point, Target, clip_box, clip_point
 from segzero.inquiry import STOPPED, Inquiry
 from segzero.picture import load_picture
 from segzero.presets import Preset
@@ -50,7 +50,7 @@ class Pipeline:
     """A reasoner and a segmenter, and the preset that says how they talk.
 
     reasoner: has `stream` as segzero.reasoner.Reasoner has it.
-    segmenter: has `embed` and `segment` as segzero.segmenter.Segmenter has them.
+    segmenter: has `embed`, `segment` and `candidates` as segzero.segmenter.Segmenter has them.
     """
 
     def __init__(self, reasoner, segmenter, preset: Preset) -> None:
@@ -91,11 +91,7 @@ class Pipeline:
         Raises ValueError when there is no such target, no picture any more, or no area in the box.
         """
         started = perf_counter()
-        if result.picture is None:
-            raise ValueError("This result came without its picture. Ask again to refine its masks.")
-        if not 0 <= index < len(result.targets):
-            raise ValueError(f"There is no target {index} among {len(result.targets)}, counted from 0.")
-        target = result.targets[index]
+        target = _target(result, index)
         if box is not None:
             target = replace(target, box_xyxy=_usable_box(box, result.image_wh))
         clicks = list(result.clicks.get(index, ()))
@@ -113,6 +109,14 @@ class Pipeline:
             clicks={**result.clicks, index: tuple(clicks)},
         )
 
+    def candidates(self, result: Result, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """All masks the segmenter weighs for target `index`, first the one it takes: (M, H, W) bool, (M,).
+
+        With the target's box, points and clicks as they are now. Raises ValueError as `refine` does.
+        """
+        target = _target(result, index)
+        return self.segmenter.candidates(result.picture, target, result.clicks.get(index, ()))
+
 
 def check_question(question: str) -> str:
     """The question without white space around it. Raises QuestionError when it is empty or too long."""
@@ -123,6 +127,15 @@ def check_question(question: str) -> str:
         limit = f"{MAX_QUESTION_CHARS:,}"
         raise QuestionError(f"The question has {len(question):,} characters. Ask it in at most {limit}.")
     return question
+
+
+def _target(result: Result, index: int) -> Target:
+    """The target to look at again. Raises ValueError when there is none, or no picture any more."""
+    if result.picture is None:
+        raise ValueError("This result came without its picture. Ask again to refine its masks.")
+    if not 0 <= index < len(result.targets):
+        raise ValueError(f"There is no target {index} among {len(result.targets)}, counted from 0.")
+    return result.targets[index]
 
 
 def _usable_box(box: Box, image_wh: tuple[int, int]) -> Box:

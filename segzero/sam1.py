@@ -164,11 +164,7 @@ class Sam1Backend:
     ):
         """See segzero.segmenter: of the three masks of an object, the one with the highest predicted IoU."""
         embedding, resized_hw, image_hw = state
-        scale = np.array([resized_hw[1] / image_hw[1], resized_hw[0] / image_hw[0]], np.float32)
-        boxes = torch.from_numpy(boxes * np.tile(scale, 2)).to(self.device)
-        if points is not None:
-            points = torch.from_numpy(points * scale).to(self.device)
-            labels = torch.from_numpy(labels).to(self.device)
+        boxes, points, labels = self._in_frame(state, boxes, points, labels)
         masks = np.zeros((len(boxes), *image_hw), bool)
         scores, low_res = [], []
         with torch.inference_mode():
@@ -181,6 +177,28 @@ class Sam1Backend:
                 scores.append(score.cpu().numpy())
                 low_res.append(best.cpu().numpy())
         return masks, np.concatenate(scores), np.concatenate(low_res)
+
+    def consider(
+        self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
+    ):
+        """The three masks of one object, boxes (1, 4), best first: (3, H, W) bool, predicted IoU (3,)."""
+        embedding, resized_hw, image_hw = state
+        boxes, points, labels = self._in_frame(state, boxes, points, labels)
+        with torch.inference_mode():
+            logits, ious = self._predict(embedding, boxes, None if points is None else (points, labels))
+            order = ious[0].argsort(descending=True, stable=True)
+            masks = [self._to_picture(logits[0, index], resized_hw, image_hw) for index in order]
+        return np.stack(masks), ious[0, order].float().cpu().numpy()
+
+    def _in_frame(self, state, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None):
+        """Prompts in pixels of the picture -> the same as tensors in pixels of the resized picture."""
+        _, resized_hw, image_hw = state
+        scale = np.array([resized_hw[1] / image_hw[1], resized_hw[0] / image_hw[0]], np.float32)
+        boxes = torch.from_numpy(boxes * np.tile(scale, 2)).to(self.device)
+        if points is not None:
+            points = torch.from_numpy(points * scale).to(self.device)
+            labels = torch.from_numpy(labels).to(self.device)
+        return boxes, points, labels
 
     def _predict(self, embedding: Tensor, boxes: Tensor, pairs) -> tuple[Tensor, Tensor]:
         """-> logits (N, 3, h, w), predicted IoU (N, 3)."""

@@ -53,20 +53,39 @@ class Sam2Backend:
         with torch.inference_mode():
             for start in range(0, len(boxes), AT_ONCE):
                 part = slice(start, start + AT_ONCE)
-                prompts = {"input_boxes": [boxes[part].tolist()]}
-                if points is not None:
-                    prompts["input_points"] = [points[part].tolist()]
-                    # -10 is the padding that this model skips; its -1 is a learned token, as in SAM.
-                    prompts["input_labels"] = [np.where(labels[part] < 0, -10, labels[part]).tolist()]
-                inputs = self.processor(original_sizes=[list(image_hw)], return_tensors="pt", **prompts)
-                inputs.pop("original_sizes")
-                output = self.model(image_embeddings=maps, multimask_output=True, **inputs.to(self.device))
+                pairs = [None if part_of is None else part_of[part] for part_of in (points, labels)]
+                output = self._predict(state, boxes[part], *pairs)
                 score, best = best_of_three(output.pred_masks[0], output.iou_scores[0])
                 for index, logits in enumerate(best, start):
-                    picture = F.interpolate(
-                        logits[None, None], image_hw, mode="bilinear", align_corners=False
-                    )
-                    masks[index] = (picture[0, 0] > 0).cpu().numpy()
+                    masks[index] = _to_picture(logits, image_hw)
                 scores.append(score.cpu().numpy())
                 low_res.append(best.cpu().numpy())
         return masks, np.concatenate(scores), np.concatenate(low_res)
+
+    def consider(
+        self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
+    ):
+        """The three masks of one object, boxes (1, 4), best first: (3, H, W) bool, predicted IoU (3,)."""
+        with torch.inference_mode():
+            output = self._predict(state, boxes, points, labels)
+            order = output.iou_scores[0, 0].argsort(descending=True, stable=True)
+            masks = [_to_picture(output.pred_masks[0, 0, index], state[1]) for index in order]
+        return np.stack(masks), output.iou_scores[0, 0, order].float().cpu().numpy()
+
+    def _predict(self, state, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None):
+        """The model's output for these objects, three masks and predicted IoUs each."""
+        maps, image_hw = state
+        prompts = {"input_boxes": [boxes.tolist()]}
+        if points is not None:
+            prompts["input_points"] = [points.tolist()]
+            # -10 is the padding that this model skips; its -1 is a learned token, as in SAM.
+            prompts["input_labels"] = [np.where(labels < 0, -10, labels).tolist()]
+        inputs = self.processor(original_sizes=[list(image_hw)], return_tensors="pt", **prompts)
+        inputs.pop("original_sizes")
+        return self.model(image_embeddings=maps, multimask_output=True, **inputs.to(self.device))
+
+
+def _to_picture(logits: Tensor, image_hw: tuple[int, int]) -> np.ndarray:
+    """(h, w) logits of the squashed picture -> (H, W) bool; one at a time, as floats are big."""
+    picture = F.interpolate(logits[None, None].float(), image_hw, mode="bilinear", align_corners=False)
+    return (picture[0, 0] > 0).cpu().numpy()

@@ -8,6 +8,8 @@ A backend (sam1.py, sam2.py, mini_sam.py) has
     encode(rgb (H, W, 3) uint8) -> state                what it needs of a picture; expensive
     decode(state, boxes (N, 4) float32 xyxy, points (N, P, 2) float32 | None, labels (N, P) int64 | None)
         -> masks (N, H, W) bool, scores (N,) float32, low_res (N, h, w) float32 logits
+    consider(state, the same for one object) -> masks (M, H, W) bool, scores (M,) float32
+        all that the model weighs for it, first the one that decode takes
 with every coordinate in pixels of the original picture, and labels 1 on the object, 0 beside it, -1 padding.
 It keeps nothing between calls, so any number of threads may use one segmenter.
 """
@@ -115,6 +117,18 @@ class Segmenter:
             low_res = np.zeros((0,) + (self.backend.low_res_px,) * 2, np.float32)
             return Masks(np.zeros((0, height, width), bool), np.zeros(0, np.float32), low_res)
         return self._decode(self._state(rgb), prompts)
+
+    def candidates(
+        self, image: Image.Image, target: Target, clicks: Sequence[Click] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """All masks that the model weighs for one target, first the one that `segment` takes; SAM has three.
+
+        -> masks (M, H, W) bool, scores (M,) float32. Arguments and errors as of `segment`.
+        """
+        rgb = _pixels(image)
+        box, points, labels = _prompt(target, clicks, (rgb.shape[1], rgb.shape[0]))
+        pairs = (points[None], labels[None]) if len(points) else (None, None)
+        return self.backend.consider(self._state(rgb), box[None], *pairs)
 
     def _decode(self, state, prompts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Masks:
         """The targets, in groups of as many points: SAM's padding point is a learned token, not neutral."""

@@ -68,6 +68,15 @@ def test_the_mini_takes_pictures_and_boxes_of_any_shape(tiny_mini, size, box, po
         assert found.masks.shape == (1, size[1], size[0]) and np.isfinite(found.scores).all()
 
 
+@pytest.mark.parametrize("points", [(), ((20, 20),)])
+def test_of_the_masks_considered_the_one_that_counts_is_the_first(tiny_mini, points):
+    segmenter, target = Segmenter(tiny_mini), Target((5, 5, 40, 30), points)
+    found = segmenter.segment(picture(), [target])
+    masks, scores = segmenter.candidates(picture(), target)
+    assert masks.shape == (4, 40, 60) and scores.shape == (4,)  # token 0's, and the three further
+    assert (masks[0] == found.masks[0]).all() and scores[0] == pytest.approx(float(found.scores[0]), abs=1e-5)
+
+
 def test_the_mini_gives_the_same_alone_and_among_many(tiny_mini):
     segmenter = Segmenter(tiny_mini)
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 
 from segzero.geometry import Target
 from segzero.segmenter import Segmenter
-from tests.scripted import TARGET_TWO, picture, pipeline
+from tests.scripted import TARGET_TWO, Boxes, picture, pipeline
 
 
 def test_refine_with_points_adds_up_and_leaves_the_first_result_alone():
@@ -73,3 +73,15 @@ def test_refine_refuses_what_makes_no_sense():
     read_back = type(result)(**{**vars(result), "picture": None})
     with pytest.raises(ValueError, match="picture"):
         asked.refine(read_back, 0, add=[(1, 1)])
+
+
+def test_what_is_considered_for_a_target_is_asked_with_its_clicks():
+    class Considering(Boxes):
+        def candidates(self, image, target, clicks=()):
+            return target, clicks
+
+    asked = pipeline(segmenter=Considering())
+    result = asked.refine(asked.run(picture(), "What?"), 1, add=[(150, 10)])
+    assert asked.candidates(result, 1) == (TARGET_TWO, (((150, 10), True),))
+    with pytest.raises(ValueError, match="no target"):
+        asked.candidates(result, 2)

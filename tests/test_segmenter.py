@@ -369,3 +369,23 @@ def test_sam2_on_a_kept_embedding_computes_what_the_model_computes_in_one_go(tin
     best = int(whole.iou_scores[0, 0].argmax())
     assert scores[0] == pytest.approx(float(whole.iou_scores[0, 0, best]), abs=1e-6)
     assert np.allclose(low_res[0], whole.pred_masks[0, 0, best], atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------ all that is considered
+
+
+@pytest.mark.parametrize("name", ["tiny_sam", "tiny_sam2"])
+@pytest.mark.parametrize("points", [(), ((20, 20),)])
+def test_of_the_three_masks_the_one_that_counts_is_the_first(name, points, request):
+    from segzero.sam1 import Sam1Backend, build, from_transformers
+    from segzero.sam2 import Sam2Backend
+
+    tiny = request.getfixturevalue(name)
+    two = name == "tiny_sam2"
+    backend = Sam2Backend(*tiny) if two else Sam1Backend(build(from_transformers(tiny.state_dict())))
+    segmenter, target, clicks = Segmenter(backend), Target((5, 5, 40, 30), points), [((8, 9), False)]
+    found = segmenter.segment(picture(), [target], clicks=[clicks])
+    masks, scores = segmenter.candidates(picture(), target, clicks)
+    assert masks.shape == (3, 40, 60) and masks.dtype == bool and scores.shape == (3,)
+    assert (masks[0] == found.masks[0]).all() and scores[0] == pytest.approx(float(found.scores[0]))
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)

@@ -17,11 +17,17 @@ NOISE = np.random.default_rng(0).normal(0, 32, 700_000).astype(np.int8)  # stand
 
 
 def warp(
-    levels: Sequence[np.ndarray], longest_px: float, angle_deg: float, flip: bool, squeeze: float
+    levels: Sequence[np.ndarray],
+    longest_px: float,
+    angle_deg: float,
+    flip: bool,
+    squeeze: float,
+    shear: float = 0.0,
 ) -> np.ndarray:
-    """Scale, turn and mirror a sprite: (h, w, 4) uint8 RGBA, cut to its solid part with a margin of 1 px.
+    """Scale, turn, shear and mirror a sprite: (h, w, 4) uint8 RGBA, cut to its solid part and 1 px around it.
 
-    longest_px: the longest side before turning. squeeze: width is multiplied by it.
+    longest_px: the longest side before turning. squeeze: width is multiplied by it. shear: how far the top
+    moves sideways, as a share of the height.
     """
     scale = longest_px / max(levels[0].shape[:2])
     number = 0 if scale > 0.6 else 1 if scale > 0.3 else 2  # the smallest copy that is not enlarged by much
@@ -30,10 +36,10 @@ def warp(
     radians = np.radians(angle_deg)
     cos, sin = float(np.cos(radians)) * scale, float(np.sin(radians)) * scale
     mirror = -squeeze if flip else squeeze
-    matrix = np.array([[cos * mirror, -sin, 0], [sin * mirror, cos, 0]], np.float32)
+    upright = np.array([[cos * mirror, -sin], [sin * mirror, cos]]) @ np.array([[1, shear], [0, 1]])
+    matrix = np.hstack([upright, np.zeros((2, 1))]).astype(np.float32)
     height, width = level.shape[:2]
-    out_w = int(abs(matrix[0, 0]) * width + abs(sin) * height) + 2
-    out_h = int(abs(matrix[1, 0]) * width + abs(cos) * height) + 2
+    out_w, out_h = (int(extent) + 2 for extent in np.abs(upright) @ (width, height))
     matrix[:, 2] = (out_w / 2, out_h / 2) - matrix[:, :2] @ (width / 2, height / 2)
     patch = cv2.warpAffine(level, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR)
     x, y, w, h = cv2.boundingRect(solid_part(patch))
@@ -59,6 +65,27 @@ def tint(rgba: np.ndarray, contrast: float, brightness: float, gains: np.ndarray
     table[0, :, :3] = np.clip(ramp[:, None] * gains, 0, 255)
     table[0, :, 3] = np.arange(256)
     return cv2.LUT(rgba, table)
+
+
+def restyle(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
+    """Another material, another light on (h, w, 4) uint8: hue, saturation, a gain across it, blotches.
+
+    A drawing's flat colours are what a render or a photo of the same thing does not share with it.
+    """
+    if rng.random() < 0.3:
+        rgba = shift_hue(rgba, int(rng.integers(1, 180)))
+    rgb = rgba[..., :3].astype(np.float32)
+    if rng.random() < 0.5:
+        grey = cv2.cvtColor(rgba[..., :3], cv2.COLOR_RGB2GRAY)[..., None]
+        rgb = grey + float(rng.uniform(0.1, 1.4)) * (rgb - grey)
+    height, width = rgb.shape[:2]
+    slope = rng.normal(0, 0.35, 2)
+    across = np.linspace(-0.5, 0.5, width, dtype=np.float32) * slope[0]
+    down = np.linspace(-0.5, 0.5, height, dtype=np.float32) * slope[1]
+    blotches = rng.normal(0, float(rng.uniform(0, 0.25)), (4, 4)).astype(np.float32)
+    gain = 1 + across + down[:, None] + cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
+    rgb = (rgb - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 15))
+    return np.dstack([np.clip(rgb * gain[..., None], 0, 255).astype(np.uint8), rgba[..., 3]])
 
 
 def clip_to(

@@ -28,7 +28,8 @@ class _Stream(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        composer = Composer(World.load(concepts=set(knowledge().taught)), self.split)
+        seeing = self.split == "train" and not self.questions
+        composer = Composer(World.load(concepts=set(knowledge().taught)), self.split, restyled=seeing)
         index = self.first
         while True:
             rng = np.random.default_rng([self.seed, index])

@@ -27,7 +27,10 @@ COUNT_WEIGHTS = (0.07, 0.12, 0.2, 0.22, 0.17, 0.11, 0.07, 0.04)  # probability o
 VISIBLE = 0.6  # least share of an object's solid pixels that overlap and the picture's edge leave
 DUPLICATES, SAME_KIND = 0.25, 0.3  # probability of several of one concept, of several of one category
 TRIES = 10  # places tried before an object is made smaller
-LEAST, MOST = 0.27, 0.66  # an object's longest side over the picture's shorter one; 0.17 is one cell of the mini
+LEAST, MOST = (
+    0.27,
+    0.66,
+)  # an object's longest side over the picture's shorter one; 0.17 is one cell of the mini
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,14 @@ class _Look:
 class Composer:
     """Makes scenes of one split; every choice comes from the rng it is handed."""
 
-    def __init__(self, world: World, split: str, concepts: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, world: World, split: str, concepts: Sequence[str] | None = None, *, restyled: bool = False
+    ) -> None:
         """split: train; val (training sprites, clean pictures); test, style (held-out sprites, backgrounds).
 
-        concepts: the only ones to show; default all. Raises ValueError for an unknown split or no sprite.
+        concepts: the only ones to show; default all. restyled: other materials and lights, under which an
+        object's colour name is not to be trusted: for seeing, not for questions. Raises ValueError for an
+        unknown split or no sprite.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
@@ -80,7 +87,7 @@ class Composer:
         if not self.sprites:
             raise ValueError(f"no {own} sprite of the concepts asked for")
         self.concepts = tuple(self.sprites)
-        self._rich = split == "train"
+        self._rich, self._restyled = split == "train", restyled
         seen = "train" if own == "train" else "test"
         self._photos = [b.rgb for b in world.backdrops if b.split == seen and b.kind == "photo"]
         self._tiles = [b.rgb for b in world.backdrops if b.split == seen and b.kind == "tile"]
@@ -171,13 +178,14 @@ class Composer:
         low: float | None,
     ) -> str | None:
         """Paint the sprite where it hides little; its colour name as painted."""
-        turn = float(rng.normal(0, 7) if rng.random() < 0.75 else rng.uniform(-28, 28)) if self._rich else 0.0
-        flip, squeeze = rng.random() < 0.5, float(rng.uniform(0.88, 1.12)) if self._rich else 1.0
+        turn = float(rng.normal(0, 8) if rng.random() < 0.75 else rng.uniform(-28, 28)) if self._rich else 0.0
+        flip, squeeze = rng.random() < 0.5, float(np.exp(rng.uniform(-0.3, 0.3))) if self._rich else 1.0
         hue = int(rng.integers(15, 165)) if sprite.concept in RECOLOURED and rng.random() < 0.4 else 0
+        shear = float(rng.normal(0, 0.12)) if self._rich else 0.0
         contrast, brightness = (rng.uniform(0.85, 1.15), rng.normal(0, 10)) if self._rich else (1.0, 0.0)
         height, width = easel.rgb.shape[:2]
         for round_number in range(4):
-            patch = paint.warp(sprite.levels, size, turn, flip, squeeze)
+            patch = paint.warp(sprite.levels, size, turn, flip, squeeze, shear)
             solid = paint.solid_part(patch)
             tall, wide = solid.shape
             overlap = 0.03 if round_number < 2 and not look.crowded else 1.0
@@ -190,6 +198,7 @@ class Composer:
                     y = min(max(0, y), height - tall)
                 if easel.fits(solid, x, y, VISIBLE, overlap):
                     patch = paint.shift_hue(patch, hue) if hue else patch
+                    patch = paint.restyle(rng, patch) if self._restyled else patch
                     gains = look.light * easel.glow((tall, wide), x, y)
                     if low is not None:
                         _shadows(easel.rgb, patch[..., 3], x, y, look)

@@ -3,8 +3,10 @@
     Flow(model, encoder, rows=16, max_new_tokens=1024).run(asks, emit)
 
 Answers differ in length, and in an ordinary batch all wait for the longest; one that rambles to the token
-limit holds up everybody. Here a row that is done makes room for the next question. Rows stand right-aligned
-in one cache, padded on the left, so that every step appends one column for all of them.
+limit holds up everybody. Here a row that is done makes room for the next question (segzero/row_cache.py).
+
+A picture is read once for all questions about it that follow each other: in Qwen's prompt it stands before
+the question, so the model's keys and values for it are the same.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
+from PIL import Image
 from tokenizers.decoders import DecodeStream
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
@@ -51,6 +54,20 @@ class RowText:
         return piece
 
 
+@dataclass(frozen=True, eq=False)
+class _Head:
+    """A picture that was read, with what stands before every question.
+
+    frame: the picture, held so that no other gets its id. ids: (P,). layers: of each the keys and values,
+    (heads, P, D). delta: from a later token's index to its rotary position, () int64.
+    """
+
+    frame: Image.Image
+    ids: Tensor
+    layers: list[tuple[Tensor, Tensor]]
+    delta: Tensor
+
+
 @dataclass(eq=False)
 class _Row:
     """An answer being written."""
@@ -80,6 +97,7 @@ class Flow:
         self._ends = {ends} if isinstance(ends, int) else set(ends or ())
         self._rows: list[_Row] = []
         self._cache = RowCache()
+        self._heads: dict[int, _Head] = {}  # by the id of the frame
         self._state: list[Tensor] = []  # of each row: next logits (B, V), tokens seen (B, V), position (B,)
 
     @torch.no_grad()
@@ -93,13 +111,10 @@ class Flow:
         more = True
         while not stopped():
             free = self._most - sum(not row.done for row in self._rows)
-            if free >= max(1, self._most // 4):  # a few at a time, for each time the cache is laid out anew
-                wanted = min(free, READ_AT_ONCE)
-                new = list(islice(asks, wanted)) if more else []
-                more = len(new) == wanted
+            if free >= max(1, self._most // 4):  # several at a time: each time the cache is laid out anew
+                new = list(islice(asks, free)) if more else []
+                more = len(new) == free
                 self._change(new)
-                if more and wanted < free:
-                    continue
             if not self._rows:
                 return
             tokens = self._choose()
@@ -150,34 +165,79 @@ class Flow:
             return
         state = [each[kept] for each in self._state]
         if asks:
-            added, rows, lengths, new = self._read(asks)
-            self._cache.change(kept, added, rows, lengths)
+            added, rows, own, new = self._read(asks)
+            self._cache.change(kept, added, rows, own)
             state = [torch.cat(pair) for pair in zip(state, new, strict=True)] if state else new
         else:
             self._cache.change(kept)
         self._state = state
         self._rows = [self._rows[index] for index in kept] + [self._row(ask) for ask in asks]
 
-    def _read(self, asks: Sequence[Ask]) -> tuple[DynamicCache, list[int], list[int], list[Tensor]]:
-        """Read prompts and pictures, equal ones once.
+    def _read(self, asks: Sequence[Ask]) -> tuple[DynamicCache, list[int], Tensor, list[Tensor]]:
+        """Read prompts, equal ones once, behind their pictures.
 
-        -> their cache, which of its rows each ask has, how long its prompt is, and the state for `_state`.
+        -> their cache, which of its rows each ask has, which of its columns are tokens, (U, P + T) bool, and
+        the state for `_state`.
         """
+        self._look([ask.frame for ask in asks])
         names = [(id(ask.frame), ask.prompt) for ask in asks]
-        different = dict(zip(names, asks, strict=True))
-        rows = [list(different).index(name) for name in names]
-        frames, prompts = zip(*((ask.frame, ask.prompt) for ask in different.values()), strict=True)
-        inputs = self._encoder(frames, prompts).to(self._model.device)
-        cache = DynamicCache(config=self._model.config.get_text_config())
-        out = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        lengths = inputs["attention_mask"].sum(1)  # (U,)
+        different = list(dict.fromkeys(names))
+        heads = [self._heads[frame] for frame, _ in different]
+        tails = [self._encoder.tail(prompt) for _, prompt in different]
+        cache = _joined([head.layers for head in heads])
+        ids, own = _left_padded(tails)  # (U, T) both
+        ids, own = ids.to(self._model.device), own.to(self._model.device)
+        before = torch.stack([head.ids for head in heads])  # (U, P)
+        own = torch.cat([torch.ones_like(before, dtype=torch.bool), own], dim=1)
+        index = own.cumsum(1) - 1  # of each token in its own prompt, (U, P + T)
+        positions = (index + torch.stack([head.delta for head in heads])[:, None])[:, before.shape[1] :]
+        out = self._model(
+            input_ids=ids,
+            attention_mask=own.long(),
+            position_ids=positions[None].expand(3, -1, -1),  # (3, U, T): time, height, width
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         logits = out.logits[:, -1]  # (U, V)
-        seen = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, inputs["input_ids"], True)
-        position = lengths + self._model.model.rope_deltas[:, 0]
-        return cache, rows, lengths[rows].tolist(), [each[rows] for each in (logits, seen, position)]
+        seen = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, torch.cat([before, ids], 1), True)
+        rows = [different.index(name) for name in names]
+        self._heads = {names[-1][0]: heads[rows[-1]]}  # the next questions may be about it
+        return cache, rows, own, [each[rows] for each in (logits, seen, positions[:, -1] + 1)]
+
+    def _look(self, frames: Sequence[Image.Image]) -> None:
+        """Read the pictures that are not known yet into `_heads`."""
+        new = list({id(frame): frame for frame in frames if id(frame) not in self._heads}.values())
+        for start in range(0, len(new), READ_AT_ONCE):
+            part = new[start : start + READ_AT_ONCE]
+            inputs = self._encoder.heads(part).to(self._model.device)
+            cache = DynamicCache(config=self._model.config.get_text_config())
+            self._model.model(**inputs, past_key_values=cache, use_cache=True)
+            deltas = self._model.model.rope_deltas[:, 0]
+            for row, frame in enumerate(part):
+                layers = [(layer.keys[row], layer.values[row]) for layer in cache.layers]
+                self._heads[id(frame)] = _Head(frame, inputs["input_ids"][row], layers, deltas[row])
 
     def _row(self, ask: Ask) -> _Row:
         generator = None
         if ask.temperature > 0:
             generator = torch.Generator(self._model.device).manual_seed(ask.seed)
         return _Row(ask, RowText(self._encoder.processor.tokenizer.backend_tokenizer), generator)
+
+
+def _joined(heads: Sequence[list[tuple[Tensor, Tensor]]]) -> DynamicCache:
+    """A cache whose rows are the pictures', all of one length."""
+    cache = DynamicCache()
+    for number, layers in enumerate(zip(*heads, strict=True)):
+        keys, values = (torch.stack(side) for side in zip(*layers, strict=True))
+        cache.update(keys, values, number)
+    return cache
+
+
+def _left_padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """(U, T) int64, each row at the right, and (U, T) bool, where it is. A padding repeats the row's first
+    token, so that it adds none to those the repetition penalty has seen."""
+    width = max(map(len, rows))
+    ids = torch.stack([torch.cat([row[:1].expand(width - len(row)), row]) for row in rows])
+    lengths = torch.tensor([len(row) for row in rows])
+    return ids, torch.arange(width) >= width - lengths[:, None]

@@ -42,18 +42,22 @@ class PromptEncoder:
         self._head, self._foot = rendered.split(_MARK)
 
     def head(self, frame: Image.Image) -> BatchFeature:
-        """Everything before the prompt: input_ids (1, P) with the picture's tokens, and the picture's arrays.
+        """Everything before the prompt: input_ids (1, P), the picture's tokens in them, and its arrays."""
+        return self.heads([frame])
 
-        Qwen's processors do not resize the frame: 840 x 840 pixels are 900 tokens, 168 x 168 are 36.
+    def heads(self, frames: Sequence[Image.Image]) -> BatchFeature:
+        """`head` of several pictures of one size: input_ids (B, P).
+
+        Qwen's processors do not resize the frames: 840 x 840 pixels are 900 tokens, 168 x 168 are 36.
         """
         images = self.processor.image_processor
         options = {}
         if hasattr(images, "merge_size"):  # Qwen's: `size` bounds the number of pixels
-            pixels = frame.width * frame.height
+            pixels = frames[0].width * frames[0].height
             options["size"] = {"shortest_edge": pixels, "longest_edge": pixels}
         return self.processor(
-            text=[self._head],
-            images=[frame],
+            text=[self._head] * len(frames),
+            images=list(frames),
             images_kwargs=options,
             text_kwargs={"add_special_tokens": False, "return_tensors": "pt"},
             common_kwargs={"return_tensors": "pt"},

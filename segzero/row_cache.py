@@ -1,10 +1,11 @@
 """Keys and values of a batch whose rows come and go, for segzero.flow.
 
     cache = RowCache()
-    cache.change(kept=[], added=prefilled, rows=[0, 0, 1], lengths=[57, 57, 60])
+    cache.change(kept=[], added=prefilled, rows=[0, 0, 1], own=own)
     model(input_ids, attention_mask=cache.mask(), past_key_values=cache.cache, …)
 
-Rows stand right-aligned: a row's own columns are its last ones, what lies before them is never attended to.
+Rows stand right-aligned, so that every step appends one column for all of them. Which columns hold tokens of
+a row, and not padding, is kept beside them; no others are attended to.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ ROOM = 64
 
 
 class RowCache:
-    """The cache of B rows. cache: as a model takes it. starts: (B,), each row's first own column."""
+    """The cache of B rows. cache: as a model takes it."""
 
     def __init__(self) -> None:
         self.cache: Cache | None = None
-        self.starts = torch.zeros(0, dtype=torch.long)
+        self._own = torch.zeros(0, 0, dtype=torch.bool)  # (B, columns when it was laid out)
 
     @property
     def width(self) -> int:
@@ -34,41 +35,42 @@ class RowCache:
 
     def mask(self) -> Tensor:
         """(B, width + 1) int64: which columns each row attends to in the next step."""
-        return (torch.arange(self.width + 1, device=self.starts.device) >= self.starts[:, None]).long()
+        return _padded(self._own, right=self.width + 1 - self._own.shape[1]).long()
 
     def change(
         self,
         kept: Sequence[int],
         added: DynamicCache | None = None,
         rows: Sequence[int] = (),
-        lengths: Sequence[int] = (),
+        own: Tensor | None = None,
     ) -> None:
         """Keep some rows, and put new ones behind them.
 
-        added: a cache of prompts padded on the left. rows: which of its rows, any number of times.
-        lengths: of each row's prompt without the padding.
+        added: a cache of prompts. rows: which of its rows, any number of times. own: (R, T) bool, which of
+        its columns are tokens of each of its rows.
         """
-        lead = int(self.starts[list(kept)].min()) if kept else 0  # columns that only rows now gone have used
-        old_width = self.width - lead if kept else 0
-        new_width = max(lengths, default=0)
-        width = max(old_width, new_width)
-        pieces = []  # of each part: its rows' keys and values, layer by layer
+        owns, pieces = [], []  # the columns of the old rows and of the new; keys and values, layer by layer
         if kept:
+            old = self.mask()[kept, :-1].bool()
+            lead = int(old.any(0).int().argmax())  # columns that only rows now gone have used
+            owns.append(old[:, lead:])
             pieces.append(
                 [(each.keys[kept, :, lead:], each.values[kept, :, lead:]) for each in self.cache.layers]
             )
         if rows:
-            own = -new_width
-            pieces.append([(each.keys[rows, :, own:], each.values[rows, :, own:]) for each in added.layers])
-        device = pieces[0][0][0].device if pieces else self.starts.device
-        old = self.starts[list(kept)].to(device) + (width - old_width - lead)
-        new = width - torch.tensor(list(lengths), dtype=torch.long, device=device)
-        self.starts = torch.cat([old, new])
-        self.cache = (
-            Cache(layers=[_RoomyLayer(pairs, width) for pairs in zip(*pieces, strict=True)])
-            if pieces
-            else None
-        )
+            owns.append(own[rows])
+            pieces.append([(each.keys[rows], each.values[rows]) for each in added.layers])
+        width = max((each.shape[1] for each in owns), default=0)
+        if not pieces:
+            self.cache, self._own = None, self._own[:0, :0]
+            return
+        self._own = torch.cat([_padded(each, left=width - each.shape[1]) for each in owns])
+        self.cache = Cache(layers=[_RoomyLayer(pairs, width) for pairs in zip(*pieces, strict=True)])
+
+
+def _padded(own: Tensor, left: int = 0, right: int = 0) -> Tensor:
+    """(B, T) bool with columns of padding before and of tokens behind."""
+    return torch.nn.functional.pad(torch.nn.functional.pad(own, (left, 0)), (0, right), value=True)
 
 
 class _RoomyLayer(DynamicLayer):

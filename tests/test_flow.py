@@ -73,6 +73,20 @@ def test_a_drawn_answer_depends_on_its_seed_and_on_nothing_beside_it(reasoner: R
     assert cold["cold"] == cold["greedy"]
 
 
+def test_a_picture_is_read_once_for_all_questions_that_follow_each_other(reasoner: Reasoner):
+    asks = [Ask((n, i), FRAMES[n], prompt) for n in (0, 1) for i, prompt in enumerate(PROMPTS)]
+    alone = {ask.key: reasoner.generate([ask.frame], [ask.prompt])[0] for ask in asks}
+    seen = []
+    hook = reasoner.model.model.visual.register_forward_hook(
+        lambda module, args, out: seen.append(len(args[0]))
+    )
+    for rows, reads in ((1, [16, 16]), (3, [16, 16]), (16, [32])):
+        assert dict(reasoner.answer_all(asks, rows)) == alone
+        assert seen == reads, rows
+        seen.clear()
+    hook.remove()
+
+
 def test_equal_questions_are_read_once(reasoner: Reasoner):
     seen = []
     hook = reasoner.model.model.visual.register_forward_hook(
@@ -121,32 +135,38 @@ def cache_of(*rows: list[int]) -> DynamicCache:
     return cache
 
 
+def own(*rows: str) -> torch.Tensor:
+    """Which columns are tokens, # for one."""
+    return torch.tensor([[char == "#" for char in row] for row in rows])
+
+
 def test_rows_of_a_cache_stay_right_aligned():
     rows = RowCache()
-    rows.change([], cache_of([0, 1, 2], [3, 4, 5]), [0, 1, 1], [2, 3, 3])
+    rows.change([], cache_of([0, 1, 2], [3, 4, 5]), [0, 1, 1], own("#.#", "###"))
     assert shown(rows) == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
-    assert rows.mask().tolist() == [[0, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
+    assert rows.mask().tolist() == [[1, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
     step = torch.tensor([6.0, 7.0, 8.0])[:, None, None, None]
     rows.cache.update(step, -step, 0)
-    rows.change([0, 2], cache_of([9, 10]), [0], [2])
+    rows.change([0, 2], cache_of([9, 10]), [0], own("##"))
     assert shown(rows) == [[0, 1, 2, 6], [3, 4, 5, 8], [0, 0, 9, 10]]
-    assert rows.starts.tolist() == [1, 0, 2]
-    rows.change([0])
-    assert shown(rows) == [[1, 2, 6]] and rows.mask().tolist() == [[1, 1, 1, 1]]
+    assert rows.mask().tolist() == [[1, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]
+    rows.change([2])  # columns that only rows now gone have used go with them
+    assert shown(rows) == [[9, 10]] and rows.mask().tolist() == [[1, 1, 1]]
     rows.change([])
     assert rows.width == 0
 
 
 def test_a_long_prompt_moves_the_short_rows_to_the_right():
     rows = RowCache()
-    rows.change([], cache_of([1, 2]), [0], [2])
-    rows.change([0], cache_of([3, 4, 5, 6]), [0], [4])
-    assert shown(rows) == [[0, 0, 1, 2], [3, 4, 5, 6]] and rows.starts.tolist() == [2, 0]
+    rows.change([], cache_of([1, 2]), [0], own("##"))
+    rows.change([0], cache_of([3, 4, 5, 6]), [0], own("##.#"))
+    assert shown(rows) == [[0, 0, 1, 2], [3, 4, 5, 6]]
+    assert rows.mask().tolist() == [[0, 0, 1, 1, 1], [1, 1, 0, 1, 1]]
 
 
 def test_a_cache_grows_beyond_its_room():
     rows = RowCache()
-    rows.change([], cache_of([1, 2]), [0], [2])
+    rows.change([], cache_of([1, 2]), [0], own("##"))
     for number in range(3, ROOM + 10):
         rows.cache.update(
             torch.full((1, 1, 1, 1), float(number)), torch.full((1, 1, 1, 1), -float(number)), 0

@@ -5,8 +5,10 @@
         sweethome3d=7.0.2+dfsg-3 mate-backgrounds=1.26.0-1 plasma-workspace-wallpapers=4:5.27.5-2 \
         lomiri-wallpapers-16.04=20.04.0-2
     npm pack @lobehub/fluent-emoji-3d@1.1.0 @pmndrs/assets@1.7.0 @iconify-json/{noto@1.2.9,twemoji@1.2.5} \
-        @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4}
-    pip install resvg-py OpenEXR                      # only this build needs them
+        @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4} \
+        @iconify-json/{noto-v1@1.2.5,flat-color-icons@1.2.3,flat-ui@1.2.3} \
+        @iconify-json/streamline-{ultimate,plump,stickies}-color@1.2.2
+    pip install resvg-py OpenEXR Pillow==12.3.0       # only this build needs them
     python -m train.mini.sprites build --packages packages
 
 It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title)
@@ -39,8 +41,21 @@ LONGEST_PX = 160  # longest side of a stored sprite
 RENDER_PX = 320  # width at which an SVG is drawn before it is trimmed and scaled
 GPL_PACKS = ("tuxpaint-stamps-default", "sweethome3d", "mate-backgrounds", "plasma-workspace-wallpapers")
 HELD_OUT_STYLE = "@iconify-json/twemoji"  # a drawing style no training ever sees
-CLAY, FLAT_TWIN = "@lobehub/fluent-emoji-3d", "@iconify-json/fluent-emoji-flat"  # one design, drawn twice
-TRAIN_ONLY = (FLAT_TWIN, "@iconify-json/emojione", "@iconify-json/fxemoji", "@iconify-json/streamline-emojis")
+TWINS = {  # one design, drawn twice: where the first is a test sprite, the second is left out
+    "@lobehub/fluent-emoji-3d": "@iconify-json/fluent-emoji-flat",
+    "@iconify-json/noto": "@iconify-json/noto-v1",
+}
+TRAIN_ONLY = (
+    *TWINS.values(),
+    "@iconify-json/emojione",
+    "@iconify-json/fxemoji",
+    "@iconify-json/streamline-emojis",
+    "@iconify-json/streamline-ultimate-color",
+    "@iconify-json/streamline-plump-color",
+    "@iconify-json/streamline-stickies-color",
+    "@iconify-json/flat-color-icons",
+    "@iconify-json/flat-ui",
+)
 SPLIT_SEED = 20260
 
 
@@ -190,7 +205,7 @@ def read_sprites(source: Source) -> tuple[dict[Entry, bytes], Counter]:
 def hold_out(sprites: dict[Entry, bytes]) -> dict[Entry, bytes]:
     """Mark one sprite of each concept that has two or more (without the held-out style) as test.
 
-    Where that is a clay one, its flat twin is left out: a test sprite's own outline is never trained on.
+    A test sprite's own outline is never trained on: its twin in another pack is left out.
     """
     chosen, twins = set(), set()
     for concept in {entry.concept for entry in sprites}:
@@ -199,8 +214,7 @@ def hold_out(sprites: dict[Entry, bytes]) -> dict[Entry, bytes]:
         if len(own) >= 2:
             held_out = random.Random(f"{SPLIT_SEED} {concept}").choice(sorted(own))
             chosen.add(held_out)
-            if own[held_out].pack == CLAY:
-                twins |= {e.id for e in trained if e.pack == FLAT_TWIN}
+            twins |= {e.id for e in trained if e.pack == TWINS.get(own[held_out].pack)}
     kept = {e: data for e, data in sprites.items() if e.id not in twins}
     return {replace(e, split="test") if e.id in chosen else e: data for e, data in kept.items()}
 

@@ -63,6 +63,11 @@ class Sample:
     text: int = 0
     expression: int = 0
 
+    @property
+    def path(self) -> Path:
+        """The picture's file. Raises OutsideError."""
+        return path_inside(self.folder, self.image)
+
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
@@ -134,9 +139,12 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); check the file") from error
 
 
-def load(sample: Sample) -> Loaded:
-    """Read a sample's files. Raises PictureError, MaskError and OutsideError, all of them ValueErrors."""
-    picture = load_picture(path_inside(sample.folder, sample.image))
+def load(sample: Sample, picture: Image.Image | None = None) -> Loaded:
+    """Read a sample's files. Raises PictureError, MaskError and OutsideError, all of them ValueErrors.
+
+    picture: what load_picture(sample.path) gave, where that is known already.
+    """
+    picture = picture or load_picture(sample.path)
     width, height = picture.size
     masks = [read_mask(entry, sample.folder, picture.size) for entry in sample.masks]
     ignore = None if sample.ignore is None else read_mask(sample.ignore, sample.folder, picture.size)

@@ -118,7 +118,7 @@ def answer_what_is_left(
     from segzero.evaluation import Draws, answer, fit
 
     process, done = folder.process, folder.records()
-    share = samples[process.rank :: process.count]
+    share = process.share(samples)
     left = [sample for sample in share if sample.id not in done]
     if not left:
         return None

@@ -2,8 +2,9 @@
 
     for record in answer(pipeline, samples, at_once=16): ...          # as they end, not in their order
 
-While the reasoner writes answers, the segmenter marks what earlier ones point at, and pictures of later ones
-are read, each on a thread of its own.
+While the reasoner writes answers, the segmenter marks what earlier ones point at, several together, and
+pictures of later ones are read, each on a thread of its own. A picture that several questions in a row are
+about is read once.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
 
@@ -23,12 +26,14 @@ from PIL import Image
 from segzero.asks import Ask
 from segzero.dataset import Loaded, Sample, left_out, load
 from segzero.geometry import to_frame
-from segzero.judging import attempt, judge, record_of
+from segzero.judging import attempt_each, judge, record_of
+from segzero.picture import load_picture
 from segzero.pipeline import Pipeline
 from segzero.record import Record
 
 TEMPERATURE = 0.7
-AHEAD = 16  # pictures read before they are wanted
+AHEAD = 16  # questions whose files are read before they are wanted
+MARKED_TOGETHER = 8
 ON_A_GPU, ON_A_CPU = 16, 48
 """Answers written at a time. A 7B's keys and values are 0.1 GB an answer; on a CPU models are small."""
 
@@ -82,22 +87,45 @@ def answer(
     share = 1 if draws is None else draws.count
     opened: dict[str, _Open] = {}
     refused: SimpleQueue[Record] = SimpleQueue()
-    marking: deque[Future[Record]] = deque()
-    with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as marker:
-        read = partial(_read, frame_px=pipeline.preset.frame_px)
-        asks = _asks(_ahead(reader, read, samples), pipeline, draws, opened, refused)
+    with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as pool:
+        marker = _Marker(pool, pipeline, together=min(at_once, MARKED_TOGETHER), voting=draws is not None)
+        asks = _asks(_ahead(reader, _reading(pipeline), samples), pipeline, draws, opened, refused)
         rows = max(at_once, share)
         for (name, number), text in pipeline.reasoner.answer_all(asks, rows):
             opened[name].texts[number] = text
             if len(opened[name].texts) == share:
                 opened[name].reasoning = (perf_counter() - opened[name].asked) * share / rows
-                marking.append(marker.submit(_mark, pipeline, opened.pop(name), voting=draws is not None))
-            while marking and (marking[0].done() or len(marking) > 2 * at_once):  # pictures take memory
-                yield marking.popleft().result()
+                marker.add(opened.pop(name))
+            yield from marker.take(most=2 * at_once)  # pictures take memory
             yield from _drain(refused)
-        while marking:
-            yield marking.popleft().result()
+        yield from marker.take(most=0)
         yield from _drain(refused)
+
+
+class _Marker:
+    """Marks answered samples beside the reasoner, `together` at a time."""
+
+    def __init__(self, pool: ThreadPoolExecutor, pipeline: Pipeline, *, together: int, voting: bool) -> None:
+        self._pool, self._together = pool, together
+        self._mark = partial(_mark, pipeline, voting=voting)
+        self._waiting: deque[_Open] = deque()
+        self._marking: Future[list[Record]] | None = None
+
+    def add(self, done: _Open) -> None:
+        self._waiting.append(done)
+
+    def take(self, most: int) -> Iterator[Record]:
+        """The records that are ready; of more than `most` samples on their way it waits for some."""
+        while True:
+            if self._marking is not None:
+                if len(self._waiting) + self._together <= most and not self._marking.done():
+                    return
+                yield from self._marking.result()
+                self._marking = None
+            if not self._waiting or len(self._waiting) < self._together and most:
+                return
+            some = [self._waiting.popleft() for _ in range(min(self._together, len(self._waiting)))]
+            self._marking = self._pool.submit(self._mark, some)
 
 
 def _asks(
@@ -138,15 +166,24 @@ def _ahead(pool: ThreadPoolExecutor, read: Callable, samples: Iterable[Sample]) 
         yield coming.popleft().result()
 
 
-def _read(sample: Sample, frame_px: int) -> _Open | Record:
-    """A sample's files, and the picture as the reasoner sees it; or the record of one that cannot be used."""
-    try:
-        loaded = load(sample)
-    except ValueError as error:
-        why = left_out(sample.id, error)
-        problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
-        return record_of(sample, status="left_out", problem=problem)
-    return _Open(sample, loaded, to_frame(loaded.picture, frame_px))
+def _reading(pipeline: Pipeline) -> Callable[[Sample], _Open | Record]:
+    """What reads a sample's files, and what the reasoner sees of the picture: the last few are remembered."""
+
+    @lru_cache(AHEAD)
+    def look(path: Path) -> tuple[Image.Image, Image.Image]:
+        picture = load_picture(path)
+        return picture, to_frame(picture, pipeline.preset.frame_px)
+
+    def read(sample: Sample) -> _Open | Record:
+        try:
+            picture, frame = look(sample.path)
+            return _Open(sample, load(sample, picture), frame)
+        except ValueError as error:
+            why = left_out(sample.id, error)
+            problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
+            return record_of(sample, status="left_out", problem=problem)
+
+    return read
 
 
 def _drain(records: SimpleQueue[Record]) -> Iterator[Record]:
@@ -154,11 +191,15 @@ def _drain(records: SimpleQueue[Record]) -> Iterator[Record]:
         yield records.get()
 
 
-def _mark(pipeline: Pipeline, done: _Open, *, voting: bool) -> Record:
-    """Mark what a sample's answers point at, and count it."""
+def _mark(pipeline: Pipeline, done: Sequence[_Open], *, voting: bool) -> list[Record]:
+    """Mark what samples' answers point at, and count them."""
     began = perf_counter()
-    texts = [done.texts[number] for number in sorted(done.texts)]
-    attempts = [attempt(pipeline, done.loaded.picture, text) for text in texts]
-    spent = {"reasoning": done.reasoning, "segmentation": perf_counter() - began}
-    record = judge(done.sample, done.loaded, attempts, voting=voting)
-    return replace(record, seconds={name: round(value, 4) for name, value in spent.items()})
+    answers = [(each.loaded.picture, each.texts[number]) for each in done for number in sorted(each.texts)]
+    attempts = iter(attempt_each(pipeline, answers))
+    marking = (perf_counter() - began) / len(done)
+    records = []
+    for each in done:
+        record = judge(each.sample, each.loaded, list(islice(attempts, len(each.texts))), voting=voting)
+        spent = {"reasoning": round(each.reasoning, 4), "segmentation": round(marking, 4)}
+        records.append(replace(record, seconds=spent))
+    return records

@@ -1,6 +1,6 @@
 """One sample judged: its answers read, what they point at marked, and all of it held against the truth.
 
-attempts = [attempt(pipeline, loaded.picture, text) for text in texts]
+attempts = attempt_each(pipeline, [(loaded.picture, text) for text in texts])
 record = judge(sample, loaded, attempts, voting=len(texts) > 1)
 """
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from segzero.answer import parse_answer
+from segzero.answer import Answer, parse_answer
 from segzero.dataset import Loaded, Sample
 from segzero.export import encode_mask
 from segzero.geometry import Target, mask_to_box
 from segzero.metrics import hull_iou, overlap
 from segzero.pipeline import Pipeline
 from segzero.record import Record
-from segzero.segmenter import SegmenterError
+from segzero.segmenter import Masks, SegmenterError
 from segzero.voting import ONE, RULES, Vote, vote
 
 
@@ -35,18 +35,31 @@ class Attempt:
     mask: np.ndarray | None
 
 
-def attempt(pipeline: Pipeline, picture: Image.Image, text: str) -> Attempt:
-    """Read one answer about an upright picture, and mark what it points at."""
-    preset = pipeline.preset
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a server may send halves of characters
-    answer = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, picture.size)
-    if not answer.targets:
+def attempt_each(pipeline: Pipeline, answers: Sequence[tuple[Image.Image, str]]) -> list[Attempt]:
+    """Read answers about upright pictures, and mark what they point at, all together."""
+    frame_wh, dialect = (pipeline.preset.frame_px,) * 2, pipeline.preset.dialect
+    said = []
+    for picture, text in answers:
+        text = text.encode("utf-8", "replace").decode("utf-8")  # a server may send halves of characters
+        said.append((text, parse_answer(text, dialect, frame_wh, picture.size)))
+    pairs = zip(answers, said, strict=True)
+    pointed = [(picture, each.targets) for (picture, _), (_, each) in pairs if each.targets]
+    marked = iter(pipeline.segmenter.segment_each(pointed))
+    attempts = []
+    for (picture, _), (text, each) in zip(answers, said, strict=True):
+        found = next(marked) if each.targets else None
+        attempts.append(_attempt(picture, text, each, found))
+    return attempts
+
+
+def _attempt(
+    picture: Image.Image, text: str, answer: Answer, found: Masks | SegmenterError | None
+) -> Attempt:
+    if isinstance(found, SegmenterError):
+        return Attempt(text, "segmenter_error", str(found), answer.targets, (), None)
+    if found is None:
         empty = None if answer.status == "unreadable" else np.zeros(picture.size[::-1], bool)
         return Attempt(text, answer.status, answer.problem, (), (), empty)
-    try:
-        found = pipeline.segmenter.segment(picture, answer.targets)
-    except SegmenterError as error:
-        return Attempt(text, "segmenter_error", str(error), answer.targets, (), None)
     scores = tuple(float(score) for score in found.scores)
     return Attempt(text, answer.status, answer.problem, answer.targets, scores, found.masks.any(axis=0))
 

@@ -6,7 +6,7 @@
 It answers the same call as SAM (box + points -> mask, own IoU estimate) but it is not stock SAM: instead of
 embedding the whole picture once it looks at one square crop per object, because at this size 128 px spent on
 the object buy far more than 256 px spent on the picture. `encode` therefore only keeps the pixels; `decode`
-cuts all crops of a call and runs them in batches.
+cuts all crops of a call, from however many pictures, and runs them in batches.
 
 Frames: "picture" is the original image, "crop" the square the network sees; crop.py maps between the two.
 """
@@ -14,176 +14,22 @@ Frames: "picture" is the original image, "crop" the square the network sees; cro
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from segment_anything.modeling import PromptEncoder, TwoWayTransformer
-from segment_anything.modeling.common import LayerNorm2d
-from segment_anything.modeling.image_encoder import Block
-from segment_anything.modeling.mask_decoder import MLP
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segzero.crop import Window, cut, paste, to_crop, window_around
 from segzero.geometry import box_iou
+from segzero.mini_net import MiniSam, MiniSamConfig
+
+__all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_prompts"]
 
 PADDING_RGB = (128, 128, 128)  # where a crop reaches over the picture's edge; 0 once normalised
 AT_ONCE = 16  # crops per forward pass: bounds memory for an answer with hundreds of targets
-POINT_PX = 3.0  # radius of a drawn point
 AGREED = 0.75  # IoU of the box given and the box of the mask found, from which one look is enough
-
-
-@dataclass(frozen=True)
-class MiniSamConfig:
-    """Everything that shapes the weights. Widths are the channels at strides 2, 4, 8 and 16."""
-
-    crop_px: int = 128
-    crop_scale: float = 1.6  # crop side / larger side of the box: room for a box that is off
-    widths: tuple[int, int, int, int] = (24, 48, 96, 160)
-    blocks: int = 2  # SAM transformer blocks at stride 16
-    heads: int = 4
-    decoder_dim: int = 128
-    decoder_depth: int = 2
-    decoder_heads: int = 4
-    decoder_mlp: int = 256
-    multimask: int = 3  # further mask tokens behind token 0, as SAM has them
-    mask_channels: int = 16
-
-
-def draw_prompts(boxes: Tensor, points: Tensor | None, labels: Tensor | None, crop_px: int) -> Tensor:
-    """Prompts as three maps at stride 2, (B, 3, S/2, S/2): the filled box, positive and negative points.
-
-    boxes (B, 4), points (B, P, 2): crop px; labels (B, P). SAM's prompt tokens meet the picture only in the
-    decoder; drawn into the input as well, they tell every layer of so small an encoder what is meant.
-    """
-    centres = torch.arange(crop_px // 2, device=boxes.device, dtype=torch.float32) * 2 + 0.5  # crop px
-    low, high = boxes[:, :2, None], boxes[:, 2:, None]
-    inside = ((centres - low) / 2 + 0.5).clamp(0, 1) * ((high - centres) / 2 + 0.5).clamp(0, 1)  # (B, 2, S/2)
-    maps = [inside[:, 1, :, None] * inside[:, 0, None, :]]
-    for label in (1, 0):
-        if points is None:
-            maps.append(torch.zeros_like(maps[0]))
-            continue
-        bumps = torch.exp(-((centres - points[..., None]) ** 2) / (2 * POINT_PX**2))  # (B, P, 2, S/2)
-        rows = bumps[:, :, 1] * (labels == label)[..., None]
-        maps.append(torch.einsum("bpy,bpx->byx", rows, bumps[:, :, 0]).clamp(max=1))
-    return torch.stack(maps, 1)
-
-
-def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, normalised and rectified; `stride` divides height and width."""
-    weights = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-    return nn.Sequential(weights, nn.BatchNorm2d(outputs), nn.ReLU(True))
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a skip; (B, C, h, w) -> the same shape."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.first = conv(channels, channels)
-        self.second = conv(channels, channels)[:2]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(self.first(x)))
-
-
-class Encoder(nn.Module):
-    """A crop and its drawn prompts -> feature maps at strides 2, 4 and 8; the last also holds stride 16's."""
-
-    def __init__(self, config: MiniSamConfig):
-        super().__init__()
-        two, four, eight, sixteen = config.widths
-        self.stem = conv(3 * 4 + 3, two)  # pixels packed by pixel_unshuffle, + prompts
-        self.to_four = nn.Sequential(conv(two, four, 2), Residual(four))
-        self.to_eight = nn.Sequential(conv(four, eight, 2), Residual(eight))
-        self.to_sixteen = conv(eight, sixteen, 2)
-        size = config.crop_px // 16
-        self.blocks = nn.ModuleList(
-            Block(sixteen, config.heads, mlp_ratio=3.0, use_rel_pos=True, input_size=(size, size))
-            for _ in range(config.blocks)
-        )
-        self.from_eight = nn.Conv2d(eight, config.decoder_dim, 1)
-        self.from_sixteen = nn.Conv2d(sixteen, config.decoder_dim, 1)
-        self.norm = LayerNorm2d(config.decoder_dim)
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        two = self.stem(inputs)
-        four = self.to_four(two)
-        eight = self.to_eight(four)
-        sixteen = self.to_sixteen(eight).permute(0, 2, 3, 1)  # Blocks are channels-last: (B, h, w, C)
-        for block in self.blocks:
-            sixteen = block(sixteen)
-        top = F.interpolate(self.from_sixteen(sixteen.permute(0, 3, 1, 2)), scale_factor=2.0)
-        return two, four, self.norm(self.from_eight(eight) + top)
-
-
-class MaskDecoder(nn.Module):
-    """SAM's two-way decoder with hi-res skips: tokens and prompts read the image, mask tokens draw masks."""
-
-    def __init__(self, config: MiniSamConfig):
-        super().__init__()
-        dim, (two, four, _, _) = config.decoder_dim, config.widths
-        self.tokens = nn.Embedding(2 + config.multimask, dim)  # IoU token, token 0, the multimask tokens
-        sizes = config.decoder_depth, dim, config.decoder_heads, config.decoder_mlp
-        self.transformer = TwoWayTransformer(*sizes)
-        self.to_four = nn.Conv2d(dim, four, 1)
-        self.at_four = conv(four, four)
-        self.to_two = nn.Conv2d(four, two, 1)
-        self.at_two = conv(two, two)
-        self.to_one = nn.Conv2d(two, 4 * config.mask_channels, 1)
-        masks = 1 + config.multimask
-        self.hyper = nn.ModuleList(MLP(dim, dim, config.mask_channels, 3) for _ in range(masks))
-        self.iou = MLP(dim, dim, masks, 3)
-
-    def forward(self, maps: tuple[Tensor, Tensor, Tensor], position: Tensor, sparse: Tensor, dense: Tensor):
-        """-> logits (B, 1 + multimask, S, S), iou (B, 1 + multimask)."""
-        two, four, eight = maps
-        source = eight + dense
-        tokens = torch.cat([self.tokens.weight.expand(len(sparse), -1, -1), sparse], 1)
-        tokens, image = self.transformer(source, position.expand(len(sparse), -1, -1, -1), tokens)
-        image = image.transpose(1, 2).reshape(source.shape)
-        four = self.at_four(F.interpolate(self.to_four(image), scale_factor=2.0) + four)
-        two = self.at_two(F.interpolate(self.to_two(four), scale_factor=2.0) + two)
-        # Each stride-2 position holds its four pixels' features; the masks, not the features, are unpacked.
-        packed = self.to_one(two).flatten(2).unflatten(1, (-1, 4))  # (B, C, 4, S/2 * S/2)
-        brushes = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.hyper)], 1)
-        logits = torch.einsum("btc,bcn->btn", brushes, packed.flatten(2)).unflatten(-1, (4, *two.shape[-2:]))
-        return F.pixel_shuffle(logits, 2).squeeze(2), self.iou(tokens[:, 0])
-
-
-class MiniSam(nn.Module):
-    """The network: crops and prompts in the crop frame -> mask logits and IoU estimates."""
-
-    def __init__(self, config: MiniSamConfig):
-        super().__init__()
-        self.config = config
-        grid = (config.crop_px // 8,) * 2
-        self.encoder = Encoder(config)
-        self.prompt_encoder = PromptEncoder(config.decoder_dim, grid, (config.crop_px,) * 2, mask_in_chans=16)
-        self.decoder = MaskDecoder(config)
-
-    def forward(
-        self, crops: Tensor, boxes: Tensor, points: Tensor | None = None, labels: Tensor | None = None
-    ):
-        """crops (B, 3, S, S) uint8 RGB; boxes (B, 4), points (B, P, 2), crop px; labels (B, P) 1, 0 or -1.
-
-        S: config.crop_px, or another multiple of 16 near it, as training's first part has it.
-        -> logits (B, 1 + multimask, S, S) float, > 0 inside the object; iou (B, 1 + multimask), about [0, 1].
-        """
-        size = crops.shape[-1]
-        pixels = (F.pixel_unshuffle(crops, 2).float() - 128.0) / 64.0  # (B, 12, S/2, S/2)
-        with torch.autocast(crops.device.type, enabled=False):  # bf16 would round positions to half a pixel
-            prompts = draw_prompts(boxes, points, labels, size)
-            nominal = self.config.crop_px / size  # the prompt encoder knows one size only
-            pairs = None if points is None else ((points + 0.5) * nominal - 0.5, labels)
-            sparse, dense = self.prompt_encoder(points=pairs, boxes=(boxes + 0.5) * nominal - 0.5, masks=None)
-            dense = dense[:, :, :1, :1]  # "no mask": the same everywhere
-            position = self.prompt_encoder.pe_layer((size // 8, size // 8))[None]
-        inputs = torch.cat([pixels, prompts], 1).contiguous(memory_format=torch.channels_last)
-        return self.decoder(self.encoder(inputs), position, sparse, dense)
 
 
 def crop_prompts(
@@ -240,12 +86,17 @@ class MiniBackend:
 
     def predict(self, state, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None):
         """-> windows, logits (N, 1 + multimask, S, S) in each window, iou (N, 1 + multimask); float32."""
+        return self._predict([state] * len(boxes), boxes, points, labels)
+
+    def _predict(self, states: Sequence, boxes: np.ndarray, points, labels):
+        """`predict` of objects each in a picture of its own."""
         config = self.model.config
         windows, boxes, points = crop_prompts(boxes, points, labels, config)
         logits, ious = [], []
         for start in range(0, len(windows), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            crops = np.stack([cut(state, w, config.crop_px, PADDING_RGB) for w in windows[part]])
+            pairs = zip(states[part], windows[part], strict=True)
+            crops = np.stack([cut(state, window, config.crop_px, PADDING_RGB) for state, window in pairs])
             inputs = [torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(boxes[part])]
             if points is not None:
                 inputs += [torch.from_numpy(points[part]), torch.from_numpy(labels[part])]
@@ -258,25 +109,39 @@ class MiniBackend:
     def decode(
         self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
     ):
-        """See segzero.segmenter; scores lie in [0, 1], and low_res (N, S, S) is in the frame of each CROP.
+        """See segzero.segmenter; scores lie in [0, 1], and low_res (N, S, S) is in the frame of each CROP."""
+        masks, scores, low_res = self.decode_each([state] * len(boxes), boxes, points, labels)
+        return np.stack(masks), scores, low_res
+
+    def decode_each(
+        self,
+        states: Sequence,
+        boxes: np.ndarray,
+        points: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+    ):
+        """`decode` of objects each in a picture of its own; masks is a list.
 
         Where the mask found does not fill the box given, the box was off: a second look, at the mask's own
         box, is worth it. An exact box nearly always agrees and is looked at once.
         """
-        masks, scores, low_res = self._look(state, boxes, points, labels)
+        masks, scores, low_res = self._look(states, boxes, points, labels)
         found = np.stack([_box_of(mask, box) for mask, box in zip(masks, boxes, strict=True)])
         pairs = zip(boxes.tolist(), found.tolist(), strict=True)
         again = [i for i, (box, other) in enumerate(pairs) if box_iou(box, other, inclusive=True) < AGREED]
         if again:
             prompts = [None if part is None else part[again] for part in (points, labels)]
-            masks[again], scores[again], low_res[again] = self._look(state, found[again], *prompts)
+            better, *rest = self._look([states[i] for i in again], found[again], *prompts)
+            scores[again], low_res[again] = rest
+            for index, mask in zip(again, better, strict=True):
+                masks[index] = mask
         return masks, scores, low_res
 
     def consider(
         self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
     ):
         """All masks of one object, boxes (1, 4), the one that `decode` takes first: (M, H, W) bool, (M,)."""
-        masks, _, _ = self._look(state, boxes, points, labels)
+        masks, _, _ = self._look([state], boxes, points, labels)
         found = _box_of(masks[0], boxes[0])
         if box_iou(boxes[0].tolist(), found.tolist(), inclusive=True) < AGREED:
             boxes = found[None]
@@ -284,11 +149,15 @@ class MiniBackend:
         image_wh = (state.shape[1], state.shape[0])
         return np.stack([paste(each, window, image_wh) for each in logits[0]]), ious[0].clip(0, 1)
 
-    def _look(self, state, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None):
-        """`decode`, once. Token 0's mask: at this size it beats the best-scored of the other three."""
-        image_wh = (state.shape[1], state.shape[0])
-        windows, logits, ious = self.predict(state, boxes, points, labels)
-        masks = np.stack([paste(logits[i, 0], window, image_wh) for i, window in enumerate(windows)])
+    def _look(
+        self, states: Sequence, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None
+    ):
+        """`decode_each`, once. Token 0's mask: at this size it beats the best-scored of the other three."""
+        windows, logits, ious = self._predict(states, boxes, points, labels)
+        masks = [
+            paste(logits[i, 0], window, (state.shape[1], state.shape[0]))
+            for i, (state, window) in enumerate(zip(states, windows, strict=True))
+        ]
         return masks, ious[:, 0].clip(0, 1), logits[:, 0]
 
 

@@ -41,6 +41,11 @@ class Process:
         local = environment.get("LOCAL_RANK")
         return cls(rank, count, None if local is None or count == 1 else int(local))
 
+    def share(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """This process's part, in a row: questions about a picture follow each other, and stay together."""
+        first, after = (len(samples) * rank // self.count for rank in (self.rank, self.rank + 1))
+        return samples[first:after]
+
 
 class RunFolder:
     """The files of one evaluation.

@@ -8,6 +8,8 @@ A backend (sam1.py, sam2.py, mini_sam.py) has
     encode(rgb (H, W, 3) uint8) -> state                what it needs of a picture; expensive
     decode(state, boxes (N, 4) float32 xyxy, points (N, P, 2) float32 | None, labels (N, P) int64 | None)
         -> masks (N, H, W) bool, scores (N,) float32, low_res (N, h, w) float32 logits
+    decode_each(states, the same) -> the same, masks as a list of (H, W) bool: of objects in N pictures, whose
+        states they are; only of a backend that is faster so
     consider(state, the same for one object) -> masks (M, H, W) bool, scores (M,) float32
         all that the model weighs for it, first the one that decode takes
 with every coordinate in pixels of the original picture, and labels 1 on the object, 0 beside it, -1 padding.
@@ -47,6 +49,7 @@ NAMES = {
 KEEP = 4  # pictures whose embeddings stay in memory (SAM: 4 MB each)
 # What loading raises for damaged or foreign files, a missing device or library, and too little memory.
 _LOADING = (OSError, ValueError, TypeError, ImportError, RuntimeError, EOFError, SafetensorError)
+_Prompt = tuple[np.ndarray, np.ndarray, np.ndarray]  # box (4,) and points (P, 2) float32, labels (P,) int64
 Click = tuple[Point, bool]  # (x, y) in picture pixels, and whether it lies on the object
 
 
@@ -106,17 +109,20 @@ class Segmenter:
         list of ((x, y), on the object?). The embedding is computed once a picture, however many calls.
         Raises SegmenterError for a box beside the picture or clicks that do not match the targets.
         """
-        rgb = _pixels(image)
-        height, width = rgb.shape[:2]
-        if clicks is not None and len(clicks) != len(targets):
-            raise SegmenterError(f"There are {len(targets)} targets but {len(clicks)} lists of clicks.")
-        prompts = [
-            _prompt(target, clicks[i] if clicks else (), (width, height)) for i, target in enumerate(targets)
-        ]
-        if not prompts:
-            low_res = np.zeros((0,) + (self.backend.low_res_px,) * 2, np.float32)
-            return Masks(np.zeros((0, height, width), bool), np.zeros(0, np.float32), low_res)
-        return self._decode(self._state(rgb), prompts)
+        return self._decode([_prepared(image, targets, clicks)])[0]
+
+    def segment_each(
+        self, asked: Sequence[tuple[Image.Image, Sequence[Target]]]
+    ) -> list[Masks | SegmenterError]:
+        """`segment` of many pictures, together where that is faster; one that has an error has it here."""
+        prepared = []
+        for image, targets in asked:
+            try:
+                prepared.append(_prepared(image, targets))
+            except SegmenterError as error:
+                prepared.append(error)
+        found = iter(self._decode([each for each in prepared if not isinstance(each, SegmenterError)]))
+        return [each if isinstance(each, SegmenterError) else next(found) for each in prepared]
 
     def candidates(
         self, image: Image.Image, target: Target, clicks: Sequence[Click] = ()
@@ -130,21 +136,39 @@ class Segmenter:
         pairs = (points[None], labels[None]) if len(points) else (None, None)
         return self.backend.consider(self._state(rgb), box[None], *pairs)
 
-    def _decode(self, state, prompts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Masks:
-        """The targets, in groups of as many points: SAM's padding point is a learned token, not neutral."""
+    def _decode(self, pictures: Sequence[tuple[np.ndarray, list[_Prompt]]]) -> list[Masks]:
+        """Masks of each picture, from its pixels and prompts.
+
+        Targets go in groups of as many points: SAM's padding point is a learned token, not neutral.
+        """
+        each_picture = getattr(self.backend, "decode_each", None)
+        states = [self._state(rgb) if prompts else None for rgb, prompts in pictures]
         groups = defaultdict(list)
-        for index, (_, points, _) in enumerate(prompts):
-            groups[len(points)].append(index)
+        for picture, (_, prompts) in enumerate(pictures):
+            for index, (_, points, _) in enumerate(prompts):
+                groups[len(points), None if each_picture else picture].append((picture, index))
         found = {}
-        for count, indices in groups.items():
-            boxes, points, labels = (
-                np.stack(column) for column in zip(*(prompts[i] for i in indices), strict=True)
-            )
+        for (count, _), places in groups.items():
+            prompts = [pictures[picture][1][index] for picture, index in places]
+            boxes, points, labels = (np.stack(column) for column in zip(*prompts, strict=True))
             if not count:
                 points = labels = None
-            for index, *one in zip(indices, *self.backend.decode(state, boxes, points, labels), strict=True):
-                found[index] = one
-        masks, scores, low_res = zip(*(found[index] for index in range(len(prompts))), strict=True)
+            if each_picture:
+                decoded = each_picture([states[picture] for picture, _ in places], boxes, points, labels)
+            else:
+                decoded = self.backend.decode(states[places[0][0]], boxes, points, labels)
+            found |= dict(zip(places, zip(*decoded, strict=True), strict=True))
+        return [
+            self._masks(rgb, [found[picture, index] for index in range(len(prompts))])
+            for picture, (rgb, prompts) in enumerate(pictures)
+        ]
+
+    def _masks(self, rgb: np.ndarray, found: Sequence[tuple]) -> Masks:
+        """What was decoded of one picture, target by target, put together."""
+        if not found:
+            low_res = np.zeros((0,) + (self.backend.low_res_px,) * 2, np.float32)
+            return Masks(np.zeros((0, *rgb.shape[:2]), bool), np.zeros(0, np.float32), low_res)
+        masks, scores, low_res = zip(*found, strict=True)
         return Masks(np.stack(masks), np.array(scores, np.float32), np.stack(low_res))
 
     def _state(self, rgb: np.ndarray):
@@ -186,7 +210,18 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return rgb
 
 
-def _prompt(target: Target, clicks: Sequence[Click], image_wh: tuple[int, int]):
+def _prepared(
+    image: Image.Image, targets: Sequence[Target], clicks: Sequence[Sequence[Click]] | None = None
+) -> tuple[np.ndarray, list[_Prompt]]:
+    """The pixels and the prompts of a picture. Raises SegmenterError."""
+    rgb = _pixels(image)
+    if clicks is not None and len(clicks) != len(targets):
+        raise SegmenterError(f"There are {len(targets)} targets but {len(clicks)} lists of clicks.")
+    wh = rgb.shape[1], rgb.shape[0]
+    return rgb, [_prompt(target, clicks[i] if clicks else (), wh) for i, target in enumerate(targets)]
+
+
+def _prompt(target: Target, clicks: Sequence[Click], image_wh: tuple[int, int]) -> _Prompt:
     """-> box (4,) float32, points (P, 2) float32, labels (P,) int64, all inside the picture."""
     (x1, y1, x2, y2), (width, height) = target.box_xyxy, image_wh
     if x2 < 0 or y2 < 0 or x1 > width or y1 > height:

@@ -53,6 +53,15 @@ class Segmenter(Boxes):
             raise SegmenterError("The box lies beside the picture.")
         return super().segment(image, targets, clicks=clicks)
 
+    def segment_each(self, asked):
+        found = []
+        for image, targets in asked:
+            try:
+                found.append(self.segment(image, targets))
+            except SegmenterError as error:
+                found.append(error)
+        return found
+
 
 def half(side: str) -> np.ndarray:
     mask = np.zeros(WH[::-1], bool)

@@ -191,7 +191,7 @@ def test_the_segmenter_works_beside_the_reasoner(monkeypatch):
             reasoning.set()
 
     monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(Reasoner(before), Beside(), PRESET))
-    assert evaluate("--limit", 2) == 0
+    assert evaluate("--limit", 2, "--batch", 1) == 0
 
 
 def test_answers_that_vote(reasoner: Reasoner, capsys):

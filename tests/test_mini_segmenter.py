@@ -88,6 +88,16 @@ def test_the_mini_gives_the_same_alone_and_among_many(tiny_mini):
         assert np.allclose(alone.low_res[0], found.low_res[index], atol=1e-4)
 
 
+def test_the_mini_gives_the_same_in_one_picture_and_in_many(tiny_mini):
+    segmenter = Segmenter(tiny_mini)
+    target = Target((5, 5, 40, 30), ((20, 20),))
+    asked = [(picture(), [target, Target((0, 0, 9, 9))]), (picture(70, 50), [target])]
+    for (image, targets), found in zip(asked, segmenter.segment_each(asked), strict=True):
+        alone = segmenter.segment(image, targets)
+        assert found.masks.shape == alone.masks.shape == (len(targets), *image.size[::-1])
+        assert np.allclose(alone.low_res, found.low_res, atol=1e-4)
+
+
 @pytest.mark.parametrize("side", [16.0, 48.0, 100.0])
 def test_a_window_shows_each_pixel_where_it_belongs_and_paste_puts_it_back(side: float):
     from segzero.crop import Window, cut, paste, to_crop
@@ -117,7 +127,7 @@ def test_a_crop_over_the_edge_is_padded_and_nothing_is_found_outside_it():
 
 
 def test_prompts_are_drawn_where_they_are():
-    from segzero.mini_sam import draw_prompts
+    from segzero.mini_net import draw_prompts
 
     boxes = torch.tensor([[8.0, 4, 24, 20]])
     points, labels = torch.tensor([[[10.0, 20], [28, 2], [3, 3]]]), torch.tensor([[1, 0, -1]])

@@ -86,6 +86,16 @@ def test_clicks_become_points_with_labels_and_everything_is_clipped_to_the_pictu
     assert (boxes.dtype, points.dtype, labels.dtype) == (np.float32, np.float32, np.int64)
 
 
+def test_many_pictures_at_once_and_an_error_in_the_place_of_one():
+    backend = Boxes()
+    box, beside = Target((1, 2, 11, 12), ((5, 5),)), Target((70, 0, 80, 10))
+    asked = [(picture(), [box, Target((0, 0, 3, 3))]), (picture(), [beside]), (picture(80, 20), [box])]
+    two, error, other = Segmenter(backend).segment_each([*asked, (picture(9, 9), [])])[:3]
+    assert two.masks.sum((1, 2)).tolist() == [100, 9] and other.masks.shape == (1, 20, 80)
+    assert isinstance(error, SegmenterError) and "beside the picture" in str(error)
+    assert len(backend.encoded) == 2  # none for the one without a target
+
+
 def test_no_targets_need_no_model():
     backend = Boxes(fail=True)
     found = Segmenter(backend).segment(picture(), [])

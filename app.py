@@ -2,46 +2,33 @@
 
 python app.py                                     the bundled miniature, on http://127.0.0.1:7860
 python app.py --preset visionreasoner-7b --port 8080
-
-Programs ask it too: docs/api.md. Where else it runs, a Hugging Face Space for one: docs/deploy.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from page.uploads import FOLDER as UPLOADS
-from page.uploads import KEPT_S as UPLOADS_KEPT_S
-from page.uploads import keep_clean
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads these when it is imported
-os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS)
-
-if os.environ.get("SPACES_ZERO_GPU"):
-    import spaces  # before anything that might start CUDA
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
 
 import gradio as gr
 
-from page.api import MAX_UPLOAD_BYTES, SLOT, Api, add_endpoints, why_no_mcp
+from page.corrections import Corrections
 from page.examples import FOLDER, Example, read_examples
 from page.listeners import Listeners
 from page.look import FAVICON, Header, head, theme
 from page.picture_input import PictureInput
 from page.stage import Stage
 from page.visit import Visit
-from page.zero_gpu import Borrowing
 from segzero.hub import ModelError
 from segzero.options import add_model_options, load_pipeline
 from segzero.pipeline import Pipeline
 from segzero.presets import PresetError
 
-ON_SPACE = "SPACE_ID" in os.environ
-GPU_S = 60  # how long a ZeroGPU Space lends its GPU for one question, at most
+UPLOADS_KEPT_S = 3600
 PLACEHOLDER = "## Ask what to find\nThe model thinks aloud here, and its masks land on the picture."
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -62,19 +49,22 @@ class Widgets:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def build_page(pipeline: Pipeline) -> gr.Blocks:
-    """The whole page, answering with `pipeline`."""
+def build_page(pipeline: Pipeline, corrections: Path | None = None) -> gr.Blocks:
+    """The whole page, answering with `pipeline`.
+
+    corrections: a folder on this machine where visitors may save corrected masks; None when they may not.
+    """
     examples = read_examples()
     gr.set_static_paths([FOLDER])
     with gr.Blocks(title="Seg-Zero", fill_width=True, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as page:
         Header(pipeline.preset.name, pipeline.preset.about, elem_id="header")
-        widgets = lay_out(examples)
-        connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE))
-        add_endpoints(page, Api(pipeline))
-    return page.queue(max_size=32, api_open=False)  # not open: nobody gets past the queue
+        widgets = lay_out(examples, saves=corrections is not None)
+        kept = Corrections(corrections) if corrections else None
+        connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE, kept))
+    return page.queue(max_size=32)
 
 
-def lay_out(examples: list[Example]) -> Widgets:
+def lay_out(examples: list[Example], *, saves: bool) -> Widgets:
     """The picture on the left, the conversation on the right; on a phone, one below the other."""
     visit = gr.State(Visit(), time_to_live=UPLOADS_KEPT_S)
     with gr.Row(elem_id="columns", equal_height=False):
@@ -88,7 +78,7 @@ def lay_out(examples: list[Example]) -> Widgets:
                 elem_id="picture",
             )
             with gr.Column(visible=False) as stage_column:
-                stage = Stage(elem_id="stage")
+                stage = Stage(saves=saves, elem_id="stage")
         with gr.Column(scale=5, min_width=340, elem_id="right"):
             chat = conversation(examples)
             question = gr.Textbox(
@@ -126,22 +116,28 @@ def connect(widgets: Widgets, on: Listeners) -> None:
     asked = [w.picture, w.question, w.visit]
     typed = w.question.submit(on.begin, asked, w.all, validator=on.check, trigger_mode="once", **QUIET)
     picked = w.chat.example_select(on.example, None, [w.picture, w.question], queue=False, **QUIET)
-    answers = []
+    answers, settled = [], [w.chat, w.stage, w.question]
     for begun in (typed, picked.success(on.begin, asked, w.all, **QUIET)):
         answer = begun.success(
             on.answer,
             [w.visit],
             [w.chat, w.stage],
-            **SLOT,
+            concurrency_id="model",
+            concurrency_limit=1,
             show_progress="minimal",
             show_progress_on=[w.chat],
             api_visibility="private",
         )
-        answer.then(on.settle, [w.visit], [w.chat, w.stage, w.question], queue=False, **QUIET)
+        answer.then(on.settle, [w.visit], settled, queue=False, **QUIET)
         answers.append(answer)
-    w.question.stop(None, None, None, cancels=answers, **QUIET)
+    stopped = w.question.stop(on.stop, [w.visit], None, queue=False, **QUIET)
+    stopped.then(on.settle, [w.visit], settled, cancels=answers, queue=False, **QUIET)
     w.stage.another(on.another, [w.visit], w.all, cancels=answers, queue=False, **QUIET)
-    w.stage.correct(on.correct, [w.visit], [w.stage], **QUIET)
+    w.stage.recall(on.recall, [w.visit], w.all, **QUIET)
+    w.chat.select(on.pick, [w.visit], w.all, **QUIET)
+    for wish in ("correct", "undo", "save", "inspect"):
+        trigger, listener = getattr(w.stage, wish), getattr(on, wish)
+        trigger(listener, [w.visit], [w.stage], trigger_mode="multiple", concurrency_id="hand", **QUIET)
     w.chat.clear(on.clear, None, w.all, cancels=answers, queue=False, **QUIET)
 
 
@@ -149,14 +145,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve the page.")
     add_model_options(parser)
     add = parser.add_argument
-    host = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0" if ON_SPACE else "127.0.0.1")
-    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
-    add("--host", default=host, help=f"address to listen on (default: {host}); 0.0.0.0 for other machines")
-    add("--port", type=int, default=port, help=f"default: {port}")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
+    add("--port", type=int, default=7860)
     add("--share", action="store_true", help="open a public link through Gradio's servers")
     add("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for these")
-    if argv is None and ON_SPACE:  # where there is no command line
-        argv = shlex.split(os.environ.get("SEGZERO_ARGS", ""))
     return parser.parse_args(argv)
 
 
@@ -167,39 +159,28 @@ def login(text: str) -> tuple[str, str]:
     return user, password
 
 
-def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) -> tuple:
-    """Start serving the page, and the tool for MCP; options as of gr.Blocks.launch."""
-    if missing := why_no_mcp(auth):
-        print(f"There is no MCP here: {missing}.")
+def serve(page: gr.Blocks, **options) -> tuple:
+    """Start serving the page; options as of gr.Blocks.launch."""
     return page.launch(
         theme=theme(),
         head=head(),
         favicon_path=FAVICON,
-        max_file_size=MAX_UPLOAD_BYTES,
+        max_file_size="20mb",
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=not missing,
-        auth=auth,
         **options,
     )
-
-
-def load(args: argparse.Namespace) -> Pipeline | Borrowing:
-    """The pipeline that was asked for. Raises ModelError and PresetError."""
-    pipeline = load_pipeline(args)
-    return Borrowing(pipeline, spaces.GPU(duration=GPU_S)) if os.environ.get("SPACES_ZERO_GPU") else pipeline
 
 
 def main() -> int:
     args = arguments()
     try:
-        page = demo if ON_SPACE else build_page(load(args))
+        pipeline = load_pipeline(args)
     except (ModelError, PresetError) as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
-    keep_clean(Path(os.environ["GRADIO_TEMP_DIR"]))
+    page = build_page(pipeline)
     try:
         serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
     except OSError:
@@ -207,9 +188,6 @@ def main() -> int:
         return 1
     return 0
 
-
-if ON_SPACE:  # which wants its models on the GPU before anything is served, and the page under this name
-    demo = build_page(load(arguments()))
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,7 @@
     stage = Stage(elem_id="stage")
     ... yield View.of(image, stage.GRADIO_CACHE).with_object(0, target, mask, score)
 
-The component's markup, style and script are in assets/page/stage.*. The markup is static: gr.HTML evaluates
+The component's markup, style and scripts are in assets/page/stage*. The markup is static: gr.HTML evaluates
 templates, so text that a person or a model wrote only ever reaches the page as a node's textContent.
 """
 
@@ -26,7 +26,15 @@ from segzero.geometry import Point, Target
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "page"
 MAX_SIDE_PX = 1600  # of the copy that the page shows; masks travel at the same size
-
+SCRIPTS = (  # one function body in the browser, so each sees what stands before it
+    "stage_state.js",
+    "stage_masks.js",
+    "stage_draw.js",
+    "stage_pointer.js",
+    "stage_controls.js",
+    "stage_inspector.js",
+    "stage.js",
+)
 
 Click = tuple[Point, bool]  # as in segzero.result.Result.clicks
 
@@ -39,23 +47,31 @@ class Shown:
     color: str
     box: tuple[float, float, float, float]
     points: tuple[tuple[float, float], ...]
-    mask: str = (
-        ""  # a PNG of one bit a pixel as a data: URI, of the shown copy's size; "" until it is segmented
-    )
+    mask: str = ""  # a one-bit PNG as a data: URI, of the shown copy's size; "" until it is segmented
     score: float | None = None
     clicks: tuple[tuple[float, float, bool], ...] = ()  # corrections: x, y, and whether to add or to remove
 
 
 @dataclass(frozen=True)
 class View:
-    """What the stage shows: a picture, the objects found in it so far, and a word on how far things are."""
+    """What the stage shows: a picture, the objects found in it so far, and a word on how far things are.
+
+    tone: whether the status tells of something found, of nothing found, or of trouble.
+    number, count: which answer of how many this is, from 1. undoable: there is a correction to take back.
+    inspection: of page.inspector.inspect, while somebody looks at it.
+    """
 
     path: str  # the reduced copy, in Gradio's cache
     wh: tuple[int, int]  # of the original picture
     shown_wh: tuple[int, int]  # of the reduced copy
     state: Literal["busy", "done"] = "busy"
     status: str = ""
+    tone: Literal["good", "empty", "bad"] = "good"
     objects: tuple[Shown, ...] = ()
+    number: int = 1
+    count: int = 1
+    undoable: bool = False
+    inspection: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, image: Image.Image, cache: str, status: str = "") -> View:
@@ -86,36 +102,47 @@ class View:
         )
         return self._with(index, shown)
 
-    def saying(self, status: str, state: Literal["busy", "done"] = "busy") -> View:
-        return replace(self, status=status, state=state)
+    def saying(self, status: str, state: str = "busy", tone: str = "good") -> View:
+        return replace(self, status=status, state=state, tone=tone)
+
+    def cleared(self) -> View:
+        """The same picture with nothing on it."""
+        return View(self.path, self.wh, self.shown_wh)
 
     def _with(self, index: int, shown: Shown) -> View:
         return replace(self, objects=self.objects[:index] + (shown,) + self.objects[index + 1 :])
 
 
 def mask_uri(mask: np.ndarray, wh: tuple[int, int]) -> str:
-    """mask (H, W) bool -> a data: URI of a one-bit PNG, resized to `wh`; a few kB."""
-    picture = Image.fromarray(mask.astype(bool))
-    if picture.size != wh:
-        picture = picture.resize(wh, Image.Resampling.NEAREST)
+    """mask (H, W) bool -> a data: URI of a one-bit PNG, resized to `wh` by picking pixels; a few kB."""
+    columns, rows = (_picked(had, wanted) for had, wanted in zip(mask.shape[::-1], wh, strict=True))
+    picture = Image.fromarray(mask[rows[:, None], columns].astype(bool))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-class Stage(gr.HTML):
-    """Shows a View.
+def _picked(had: int, wanted: int) -> np.ndarray:
+    """(wanted,) indices of the pixels that lie at the centres of `wanted` equal parts of `had` pixels."""
+    return ((np.arange(wanted) + 0.5) * had / wanted).astype(int)
 
-    The browser can trigger `another`: the visitor wants a different picture; and `correct`, with the object's
-    "number" from 1, "x" and "y" in pixels of the original picture, and whether to "add" or to remove.
+
+class Stage(gr.HTML):
+    """Shows a View; `saves` says whether corrections can be kept.
+
+    The browser triggers, with numbers from 1 and places in pixels of the original picture:
+    another: the visitor wants a different picture; undo, save: of corrections
+    correct: an object's "number", and its new "box" or a point "x", "y" to "add" or else to remove
+    recall: the "number" of an earlier answer; inspect: an object's "number"
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, saves: bool = False, **options: Any) -> None:
         super().__init__(
             html_template=(ASSETS / "stage.html").read_text("utf-8"),
             css_template=(ASSETS / "stage.css").read_text("utf-8"),
-            js_on_load=(ASSETS / "stage.js").read_text("utf-8"),
+            js_on_load="\n".join((ASSETS / name).read_text("utf-8") for name in SCRIPTS),
             apply_default_css=False,
+            saves=saves,
             **options,
         )
 

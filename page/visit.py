@@ -1,7 +1,7 @@
 """One visitor's conversation: what the pipeline's events do to the chat and to the stage.
 
     visit.ask("photo.jpg", "What keeps the rain off?", cache)
-    for _ in visit.follow(pipeline.stream(visit.image, visit.question)):
+    for _ in visit.follow(pipeline.stream(visit.image, visit.question, cancel=visit.cancel)):
         show(visit.chat, visit.view)
 
 A Visit lives on the server, in gr.State. What the browser sends back of chat or stage is never read.
@@ -9,20 +9,25 @@ A Visit lives on the server, in gr.State. What the browser sends back of chat or
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
 from PIL import Image
 
 from page.stage import View
+from page.turns import Before, Turn
 from segzero.picture import load_picture
-from segzero.report import count, headline, summary
+from segzero.pipeline import STOPPED
+from segzero.report import count, headline
 from segzero.result import Event, Finished, Located, Result, Segmented, Thinking
 
 Message = dict[str, Any]
+
+TONES = {"ok": "good", "no_target": "empty", "unreadable": "bad"}
 
 
 @dataclass(eq=False)
@@ -30,7 +35,9 @@ class Visit:
     """What one visitor has asked and sees.
 
     source: the file of the picture; image: the picture, upright RGB; both empty before the first question.
-    chat: the messages so far; view: what the stage shows; result: of the last question, once it is there.
+    chat: the messages so far; view: what the stage shows; result: what it is of, once that is there.
+    turns: all questions so far; at: which of them the stage shows. done: corrections that can be taken back.
+    cancel: ends the answer when set; answering: whether one is being given.
     """
 
     source: str = ""
@@ -39,13 +46,26 @@ class Visit:
     chat: list[Message] = field(default_factory=list)
     view: View | None = None
     result: Result | None = None
+    turns: list[Turn] = field(default_factory=list)
+    at: int = -1
+    done: list[Before] = field(default_factory=list)
+    cancel: threading.Event | None = None
+    answering: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return self.view is not None and self.view.state == "busy"
 
     def ask(self, source: str, question: str, cache: str) -> None:
         """Begin a turn about the picture in file `source`. Raises PictureError."""
+        self._put_away()
         if source != self.source:  # a picture asked about again stays the same object, embedded already
-            self.image, self.source = load_picture(source), source
-        self.question, self.result = question, None
-        self.view = View.of(self.image, cache, status="Waiting for the model…")
+            self.image, self.source, self.view = load_picture(source), source, None
+        view = self.view.cleared() if self.view else View.of(self.image, cache)
+        self.question, self.result, self.done, self.cancel = question, None, [], threading.Event()
+        self.turns = [*self.turns, Turn(len(self.chat), source, question)]
+        self.at = len(self.turns) - 1
+        self.view = replace(view.saying("Waiting for the model…"), number=self.at + 1, count=self.at + 1)
         self.chat = [*self.chat, _says("user", question)]
 
     def follow(self, events: Iterable[Event]) -> Iterator[bool]:
@@ -53,6 +73,13 @@ class Visit:
 
         Closed early, it leaves things as they were at the last event.
         """
+        self.answering = True
+        try:
+            yield from self._follow(events)
+        finally:
+            self.answering = False
+
+    def _follow(self, events: Iterable[Event]) -> Iterator[bool]:
         before, started, pondered = self.chat, time.monotonic(), None
         text = ""
         self.chat, self.view = [*before, _thought("")], self.view.saying("Looking…")
@@ -60,7 +87,7 @@ class Visit:
         for event in events:
             match event:
                 case Thinking():
-                    text = event.text
+                    first, text = not text, event.text
                     self.view = self.view.saying("Thinking…")
                 case Located():
                     pondered = pondered or time.monotonic() - started
@@ -74,30 +101,82 @@ class Visit:
                     yield True
                     return
             self.chat = [*before, _thought(text, pondered)]
-            yield not isinstance(event, Thinking)
-
-    def correct(self, result: Result, index: int) -> None:
-        """Show the result that a correction of object `index` has led to."""
-        self.result = result
-        of_object = (result.targets[index], result.masks[index], result.scores[index])
-        view = self.view.with_object(index, *of_object, clicks=result.clicks[index])
-        self.view = view.saying(f"Object {index + 1} corrected", state="done")
+            yield first if isinstance(event, Thinking) else True
 
     def stop(self, why: str = "Stopped.") -> None:
         """End a turn that has not finished; what it has shown so far stays."""
-        if self.view is None or self.view.state == "done":
+        if not self.busy:
             return
-        self.view = self.view.saying(why, state="done")
+        self.view = self.view.saying(why, "done", "bad")
         *earlier, last = self.chat
         if "metadata" in last:  # a thought breaks off: no spinner any more
             self.chat = [*earlier, {**last, "metadata": {"title": last["metadata"]["title"]}}]
         self.chat = [*self.chat, _says("assistant", why)]
 
+    def correct(self, result: Result, index: int) -> None:
+        """Show the result that a correction of object `index` has led to."""
+        self.done = [*self.done, Before.of(self.result, index)]
+        self._change(result, index, f"Object {index + 1} corrected in {result.seconds['refine']:.2f} s")
+
+    def undo(self) -> None:
+        """Take the last correction back."""
+        if not self.done or self.result is None:
+            return
+        *self.done, last = self.done
+        self._change(last.restored(self.result), last.index, f"Object {last.index + 1} as it was before")
+
+    def tell(self, status: str, tone: str = "good") -> None:
+        """Put a word on the stage, after an answer."""
+        if self.view is not None and not self.busy:
+            self.view = self.view.saying(status, "done", tone)
+
+    def recall(self, number: int) -> None:
+        """Show the answer to question `number` (from 0) again; it can be corrected and asked about further.
+
+        Raises IndexError when there is none, and PictureError when its picture is gone.
+        """
+        if not 0 <= number < len(self.turns):
+            raise IndexError(f"There is no question {number}.")
+        self._put_away()
+        turn = self.turns[number]
+        if turn.source != self.source:
+            self.image, self.source = load_picture(turn.source), turn.source
+        self.result, self.done = turn.result(self.image), []
+        self.question, self.at = turn.question, number
+        self.view = replace(turn.view, count=len(self.turns), undoable=False, inspection=None)
+
+    def turn_at(self, message: int) -> int:
+        """Which question the message `message` of the chat belongs to, from 0."""
+        return sum(turn.start <= message for turn in self.turns) - 1
+
+    def leave(self) -> Visit:
+        """A visit without a picture that remembers the conversation."""
+        self.stop()
+        self._put_away()
+        return Visit(chat=self.chat, turns=self.turns)
+
+    def _put_away(self) -> None:
+        """Keep what the stage shows with its question, as it is now."""
+        if self.at >= 0 and self.view is not None:
+            kept = self.turns[self.at].put_away(self.view, self.result)
+            self.turns = [*self.turns[: self.at], kept, *self.turns[self.at + 1 :]]
+
+    def _change(self, result: Result, index: int, status: str) -> None:
+        self.result = result
+        of_object = (result.targets[index], result.masks[index], result.scores[index])
+        view = self.view.with_object(index, *of_object, clicks=result.clicks.get(index, ()))
+        self.view = replace(view.saying(status, "done"), undoable=bool(self.done), inspection=None)
+
     def _finish(self, chat: list[Message], result: Result) -> None:
         self.result = result
-        self.view = self.view.saying(headline(result), state="done")
-        notes = [_says("assistant", result.problem)] if result.problem else []
-        self.chat = [*chat, _says("assistant", summary(result)), *notes, _raw(result)]
+        stopped = result.problem == STOPPED
+        found = headline(result)
+        if stopped:
+            found = f"Stopped · {found}" if result.targets else "Stopped"
+        self.view = self.view.saying(found, "done", "empty" if stopped else TONES[result.status])
+        words = f"{found} · {result.seconds['total']:.1f} s · {count(result.tokens, 'token')}"
+        notes = [_says("assistant", result.problem)] if result.problem and not stopped else []
+        self.chat = [*chat, _says("assistant", words), *notes, _raw(result, stopped)]
 
 
 def _says(role: str, text: str) -> Message:
@@ -111,7 +190,8 @@ def _thought(text: str, seconds: float | None = None) -> Message:
     return {**_says("assistant", text), "metadata": {"title": "Reasoning", **state}}
 
 
-def _raw(result: Result) -> Message:
+def _raw(result: Result, stopped: bool) -> Message:
     """Every character the model wrote: folded, or open when that is all there is."""
-    state = {} if result.status == "unreadable" else {"status": "done"}  # without a status it stays open
+    is_all = result.status == "unreadable" and not stopped
+    state = {} if is_all else {"status": "done"}  # without a status it stays open
     return {**_says("assistant", result.raw), "metadata": {"title": "Raw answer", **state}}

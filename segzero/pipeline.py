@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from segzero.geometry import Box, Point, Target, clip_box, clip_point
+from segzero.geometry import Box, Point, Target, clip_box, clip_point, inside
 from segzero.inquiry import STOPPED, Inquiry
 from segzero.picture import load_picture
 from segzero.presets import Preset
@@ -87,14 +87,18 @@ class Pipeline:
         """A new result with target `index` segmented again: the decoder only, on the cached embedding.
 
         add, remove: further points (x, y) on the object, and beside it; they add up over calls.
-        box: xyxy, in place of the target's. All in pixels of the picture, clipped to it.
+        box: xyxy, in place of the target's; points on the object that it leaves outside are dropped.
+        All in pixels of the picture, clipped to it.
         Raises ValueError when there is no such target, no picture any more, or no area in the box.
         """
         started = perf_counter()
         target = _target(result, index)
-        if box is not None:
-            target = replace(target, box_xyxy=_usable_box(box, result.image_wh))
         clicks = list(result.clicks.get(index, ()))
+        if box is not None:
+            box = _usable_box(box, result.image_wh)
+            points = tuple(point for point in target.points_xy if inside(point, box))
+            target = replace(target, box_xyxy=box, points_xy=points)
+            clicks = [(point, on) for point, on in clicks if not on or inside(point, box)]
         clicks += [(clip_point(point, result.image_wh), True) for point in add]
         clicks += [(clip_point(point, result.image_wh), False) for point in remove]
         found = self.segmenter.segment(result.picture, [target], clicks=[clicks])

@@ -62,6 +62,16 @@ def test_refine_with_a_box():
     assert (second.masks[1] == first.masks[1]).all()
 
 
+def test_a_box_drawn_elsewhere_leaves_the_points_of_the_old_one_behind():
+    asked = pipeline()
+    first = asked.refine(asked.run(picture(), "What?"), 0, add=[(50, 25)], remove=[(5, 5)])
+    second = asked.refine(first, 0, box=(45, 0, 90, 40))
+    assert second.targets[0] == Target((45, 0, 90, 40))  # (40, 20) lies outside
+    assert second.clicks == {0: (((50, 25), True), ((5, 5), False))}
+    third = asked.refine(second, 0, box=(100, 0, 190, 40))
+    assert third.clicks == {0: (((5, 5), False),)}
+
+
 def test_refine_refuses_what_makes_no_sense():
     asked = pipeline()
     result = asked.run(picture(), "What?")

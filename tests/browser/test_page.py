@@ -216,7 +216,7 @@ def test_stop_keeps_what_is_there(open_tab, picture: Path, pipeline: FakePipelin
     tab.ask("What is left?")
     tab.wait_for("The question asks")
     tab.page.click("#question button:has-text('Stop')")
-    tab.wait_for("Stopped.")
+    tab.wait_for("Stopped · ")
     tab.page.wait_for_selector(DONE)
     assert "The question asks" in tab.chat() and "halves." not in tab.chat()
     assert pipeline.stopped == before + 1

@@ -2,20 +2,32 @@
 
 python app.py                                     the bundled miniature, on http://127.0.0.1:7860
 python app.py --preset visionreasoner-7b --port 8080
+
+Programs ask it too: docs/api.md. Where else it runs, a Hugging Face Space for one: docs/deploy.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when it is imported
+from page.uploads import FOLDER as UPLOADS
+from page.uploads import KEPT_S as UPLOADS_KEPT_S
+from page.uploads import keep_clean
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads these when it is imported
+os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS)
+
+if os.environ.get("SPACES_ZERO_GPU"):
+    import spaces  # before anything that might start CUDA
 
 import gradio as gr
 
+from page.api import MAX_UPLOAD_BYTES, SLOT, Api, add_endpoints, why_no_mcp
 from page.corrections import Corrections
 from page.examples import FOLDER, Example, read_examples
 from page.listeners import Listeners
@@ -23,12 +35,14 @@ from page.look import FAVICON, Header, head, theme
 from page.picture_input import PictureInput
 from page.stage import Stage
 from page.visit import Visit
+from page.zero_gpu import Borrowing
 from segzero.hub import ModelError
 from segzero.options import add_model_options, load_pipeline
 from segzero.pipeline import Pipeline
 from segzero.presets import PresetError
 
-UPLOADS_KEPT_S = 3600
+ON_SPACE = "SPACE_ID" in os.environ
+GPU_S = 60  # how long a ZeroGPU Space lends its GPU for one question, at most
 PLACEHOLDER = "## Ask what to find\nThe model thinks aloud here, and its masks land on the picture."
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -57,11 +71,12 @@ def build_page(pipeline: Pipeline, corrections: Path | None = None) -> gr.Blocks
     examples = read_examples()
     gr.set_static_paths([FOLDER])
     with gr.Blocks(title="Seg-Zero", fill_width=True, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as page:
-        Header(pipeline.preset.name, pipeline.preset.about, elem_id="header")
+        Header(pipeline.preset, elem_id="header")
         widgets = lay_out(examples, saves=corrections is not None)
         kept = Corrections(corrections) if corrections else None
         connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE, kept))
-    return page.queue(max_size=32)
+        add_endpoints(page, Api(pipeline))
+    return page.queue(max_size=32, api_open=False)  # not open: nobody gets past the queue
 
 
 def lay_out(examples: list[Example], *, saves: bool) -> Widgets:
@@ -122,8 +137,7 @@ def connect(widgets: Widgets, on: Listeners) -> None:
             on.answer,
             [w.visit],
             [w.chat, w.stage],
-            concurrency_id="model",
-            concurrency_limit=1,
+            **SLOT,
             show_progress="minimal",
             show_progress_on=[w.chat],
             api_visibility="private",
@@ -145,10 +159,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve the page.")
     add_model_options(parser)
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
-    add("--port", type=int, default=7860)
+    host = os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0" if ON_SPACE else "127.0.0.1")
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    add("--host", default=host, help=f"address to listen on (default: {host}); 0.0.0.0 for other machines")
+    add("--port", type=int, default=port, help=f"default: {port}")
     add("--share", action="store_true", help="open a public link through Gradio's servers")
     add("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for these")
+    if argv is None and ON_SPACE:  # where there is no command line
+        argv = shlex.split(os.environ.get("SEGZERO_ARGS", ""))
     return parser.parse_args(argv)
 
 
@@ -159,28 +177,39 @@ def login(text: str) -> tuple[str, str]:
     return user, password
 
 
-def serve(page: gr.Blocks, **options) -> tuple:
-    """Start serving the page; options as of gr.Blocks.launch."""
+def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) -> tuple:
+    """Start serving the page, and the tool for MCP; options as of gr.Blocks.launch."""
+    if missing := why_no_mcp(auth):
+        print(f"There is no MCP here: {missing}.")
     return page.launch(
         theme=theme(),
         head=head(),
         favicon_path=FAVICON,
-        max_file_size="20mb",
+        max_file_size=MAX_UPLOAD_BYTES,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=not missing,
+        auth=auth,
         **options,
     )
+
+
+def load(args: argparse.Namespace) -> Pipeline | Borrowing:
+    """The pipeline that was asked for. Raises ModelError and PresetError."""
+    pipeline = load_pipeline(args)
+    return Borrowing(pipeline, spaces.GPU(duration=GPU_S)) if os.environ.get("SPACES_ZERO_GPU") else pipeline
 
 
 def main() -> int:
     args = arguments()
     try:
-        pipeline = load_pipeline(args)
+        page = demo if ON_SPACE else build_page(load(args))
     except (ModelError, PresetError) as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
-    page = build_page(pipeline)
+    keep_clean(Path(os.environ["GRADIO_TEMP_DIR"]))
     try:
         serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
     except OSError:
@@ -188,6 +217,9 @@ def main() -> int:
         return 1
     return 0
 
+
+if ON_SPACE:  # which wants its models on the GPU before anything is served, and the page under this name
+    demo = build_page(load(arguments()))
 
 if __name__ == "__main__":
     sys.exit(main())

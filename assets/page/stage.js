@@ -18,6 +18,8 @@ async function update() {
   const before = state.view;
   root.dataset.state = next ? next.state : "empty";
   root.dataset.tone = next ? next.tone : "";
+  if (next && next.state === "busy") sweep.play();
+  else sweep.pause();
   say(next ? next.status : "");
   if (other) paints.clear();
   if (!next || other || !before || next.number !== before.number) {
@@ -50,9 +52,9 @@ async function update() {
 
 picture.addEventListener("load", repaint);
 new ResizeObserver(repaint).observe(canvas);
-// Keyframes cannot live in the component's scoped style, so the sweep of light over a busy picture is animated here.
-find(".sweep").animate([{ backgroundPosition: "140% 0" }, { backgroundPosition: "-60% 0" }], {
-  duration: 1800,
+// Keyframes cannot live in the component's scoped style, so the light that sweeps over a busy picture moves here.
+const sweep = find(".sweep i").animate([{ transform: "translateX(-100%)" }, { transform: "translateX(340%)" }], {
+  duration: 1600,
   iterations: Infinity,
 });
 watch("value", update);

@@ -1,7 +1,9 @@
 // The bar under the picture, the chips, and what they switch: layers, correcting, full screen, earlier answers.
 
 const chips = find(".chips");
-const HINT = "click adds · Shift-click removes · drag draws a box";
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "tap it, or drag a box around it"
+  : "click adds, Shift + click removes, drag draws its box";
 
 function single(number) {
   state.singled = state.singled === number && !state.tool ? 0 : number;
@@ -35,6 +37,7 @@ function drawChips() {
   });
   const focused = [...chips.children].indexOf(document.activeElement);
   chips.replaceChildren(...made);
+  chips.classList.toggle("more", chips.scrollWidth > chips.clientWidth);
   if (focused >= 0 && made[focused]) made[focused].focus();
 }
 

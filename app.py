@@ -42,6 +42,7 @@ from segzero.pipeline import Pipeline
 from segzero.presets import PresetError
 
 ON_SPACE = "SPACE_ID" in os.environ
+CORRECTIONS = Path("runs/corrections")
 GPU_S = 60  # how long a ZeroGPU Space lends its GPU for one question, at most
 PLACEHOLDER = "## Ask what to find\nThe model thinks aloud here, and its masks land on the picture."
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
@@ -165,6 +166,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--port", type=int, default=port, help=f"default: {port}")
     add("--share", action="store_true", help="open a public link through Gradio's servers")
     add("--auth", type=login, metavar="USER:PASSWORD", help="ask visitors for these")
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FOLDER",
+        help=f"where visitors may save corrections (default: {CORRECTIONS} when only this machine is served)",
+    )
     if argv is None and ON_SPACE:  # where there is no command line
         argv = shlex.split(os.environ.get("SEGZERO_ARGS", ""))
     return parser.parse_args(argv)
@@ -175,6 +182,12 @@ def login(text: str) -> tuple[str, str]:
     if not (user and colon and password):
         raise argparse.ArgumentTypeError("expected USER:PASSWORD")
     return user, password
+
+
+def corrections_folder(args: argparse.Namespace) -> Path | None:
+    """Where corrections go. What strangers send is written to this machine's disk only when asked for."""
+    private = args.host in ("127.0.0.1", "localhost", "::1") and not args.share
+    return args.corrections or (CORRECTIONS if private else None)
 
 
 def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) -> tuple:
@@ -205,7 +218,7 @@ def load(args: argparse.Namespace) -> Pipeline | Borrowing:
 def main() -> int:
     args = arguments()
     try:
-        page = demo if ON_SPACE else build_page(load(args))
+        page = demo if ON_SPACE else build_page(load(args), corrections_folder(args))
     except (ModelError, PresetError) as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1

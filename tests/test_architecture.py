@@ -36,7 +36,7 @@ LIGHT_MODULES = ("segzero.geometry", "segzero.answer", "segzero.metrics", "train
 IMPORT_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "huggingface-hub": "huggingface_hub"}
 """Distributions whose import name is not their own with '-' for '_'."""
 
-BROUGHT_OTHERWISE = {"spaces", "OpenEXR", "resvg_py"}
+BROUGHT_OTHERWISE = {"spaces", "OpenEXR", "resvg_py", "trimesh", "vtkmodules"}
 """A ZeroGPU Space has `spaces` itself; the others only rebuild the sprite packs (train/mini/sprites.py)."""
 
 

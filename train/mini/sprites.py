@@ -8,12 +8,13 @@
         @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4} \
         @iconify-json/{noto-v1@1.2.5,flat-color-icons@1.2.3,flat-ui@1.2.3} \
         @iconify-json/streamline-{ultimate,plump,stickies}-color@1.2.2
-    pip install resvg-py OpenEXR Pillow==12.3.0       # only this build needs them
+    pip install resvg-py OpenEXR trimesh vtk Pillow==12.3.0      # only this build needs them
     python -m train.mini.sprites build --packages packages
 
-It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title)
-and writes, into assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites.zip and
-backgrounds.zip (WebP), and index.json, which says what each file is and whose.
+It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title;
+a path that ends in `#45,15` is a view of that icon's 3D model, see `renders.py`) and writes, into
+assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites.zip and backgrounds.zip
+(WebP), and index.json, which says what each file is and whose.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import numpy as np
 from PIL import Image
 
 from train.mini.backgrounds import Background, read_backgrounds
+from train.mini.renders import Models
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = Path(__file__).with_name("catalogue.json")
@@ -103,12 +105,15 @@ class Source:
     def __init__(self, folders: dict[str, Path]) -> None:
         self._folders = folders
         self._icons: dict[str, dict] = {}
+        self._models: dict[str, Models] = {}
 
     def rgba(self, pack: str, path: str) -> np.ndarray:
         """(H, W, 4) uint8. Raises KeyError or OSError when it is not there, ValueError without alpha."""
         folder = self._folders[package_key(pack)]
         if path.startswith("icons.json#"):
             return self._svg(self._icon_svg(pack, folder, path.split("#")[1]))
+        if is_view(path):
+            return self._view(folder, path)
         if "!/" in path:
             archive, member = path.split("!/")
             with zipfile.ZipFile(folder / archive) as bundle:
@@ -132,12 +137,25 @@ class Source:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">{icon["body"]}</svg>'
         )
 
+    def _view(self, folder: Path, path: str) -> np.ndarray:
+        file, angles = path.split("#")
+        archive, icon = file.split("!/")
+        if archive not in self._models:
+            self._models[archive] = Models(folder / archive)
+        yaw, pitch = map(float, angles.split(","))
+        return self._models[archive].view(icon, yaw, pitch)
+
     @staticmethod
     def _svg(text: str) -> np.ndarray:
         import resvg_py
 
         png = resvg_py.svg_to_bytes(svg_string=text, width=RENDER_PX)
         return np.array(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def is_view(path: str) -> bool:
+    """Whether a catalogue path names a view of a 3D model: furniture.sh3f!/icon.png#yaw,pitch."""
+    return ".png#" in path
 
 
 def trim(rgba: np.ndarray) -> np.ndarray:
@@ -205,18 +223,24 @@ def read_sprites(source: Source) -> tuple[dict[Entry, bytes], Counter]:
 def hold_out(sprites: dict[Entry, bytes]) -> dict[Entry, bytes]:
     """Mark one sprite of each concept that has two or more (without the held-out style) as test.
 
-    A test sprite's own outline is never trained on: its twin in another pack is left out.
+    Neither the packs of TRAIN_ONLY nor views of 3D models are ever chosen. A test sprite's own shape is never
+    trained on: its twin in another pack and the views of its model are left out.
     """
     chosen, twins = set(), set()
     for concept in {entry.concept for entry in sprites}:
         trained = [e for e in sprites if e.concept == concept and e.split == "train"]
-        own = {e.id: e for e in trained if e.pack not in TRAIN_ONLY}
+        own = {e.id: e for e in trained if e.pack not in TRAIN_ONLY and not is_view(e.path)}
         if len(own) >= 2:
             held_out = random.Random(f"{SPLIT_SEED} {concept}").choice(sorted(own))
             chosen.add(held_out)
-            twins |= {e.id for e in trained if e.pack == TWINS.get(own[held_out].pack)}
+            twins |= {e.id for e in trained if is_twin(e, own[held_out])}
     kept = {e: data for e, data in sprites.items() if e.id not in twins}
     return {replace(e, split="test") if e.id in chosen else e: data for e, data in kept.items()}
+
+
+def is_twin(entry: Entry, test: Entry) -> bool:
+    """Whether two sprites of one concept are the same design in two packs, or a model and its icon."""
+    return entry.pack == TWINS.get(test.pack) or entry.path.startswith(f"{test.path}#")
 
 
 def write_pack(folder: Path, sprites: dict[Entry, bytes], backgrounds: dict[Background, bytes]) -> None:

@@ -33,7 +33,6 @@ from segzero.record import Record
 
 TEMPERATURE = 0.7
 AHEAD = 16  # questions whose files are read before they are wanted
-MARKED_TOGETHER = 8
 ON_A_GPU, ON_A_CPU = 16, 48
 """Answers written at a time. A 7B's keys and values are 0.1 GB an answer; on a CPU models are small."""
 
@@ -88,7 +87,7 @@ def answer(
     opened: dict[str, _Open] = {}
     refused: SimpleQueue[Record] = SimpleQueue()
     with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as pool:
-        marker = _Marker(pool, pipeline, together=min(at_once, MARKED_TOGETHER), voting=draws is not None)
+        marker = _Marker(pool, pipeline, together=max(1, at_once // 4), voting=draws is not None)
         asks = _asks(_ahead(reader, _reading(pipeline), samples), pipeline, draws, opened, refused)
         rows = max(at_once, share)
         for (name, number), text in pipeline.reasoner.answer_all(asks, rows):

@@ -51,7 +51,7 @@ class MiniBackend:
     """encode / decode as every backend of `Segmenter` has them, around one `MiniSam`; holds no picture."""
 
     def __init__(self, model: MiniSam, device: str = "cpu"):
-        self.model = model.eval().to(device)
+        self.model = model.eval().to(device, memory_format=torch.channels_last)  # as its inputs are
         self.device = device
         self.low_res_px = model.config.crop_px
 

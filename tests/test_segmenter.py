@@ -92,8 +92,7 @@ def test_many_pictures_at_once_and_an_error_in_the_place_of_one():
     asked = [(picture(), [box, Target((0, 0, 3, 3))]), (picture(), [beside]), (picture(80, 20), [box])]
     two, error, other = Segmenter(backend).segment_each([*asked, (picture(9, 9), [])])[:3]
     assert two.masks.sum((1, 2)).tolist() == [100, 9] and other.masks.shape == (1, 20, 80)
-    assert isinstance(error, SegmenterError) and "beside the picture" in str(error)
-    assert len(backend.encoded) == 2  # none for the one without a target
+    assert isinstance(error, SegmenterError) and len(backend.encoded) == 2  # nothing without a target
 
 
 def test_no_targets_need_no_model():

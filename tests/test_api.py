@@ -314,6 +314,25 @@ def test_the_page_s_own_listeners_read_no_file_of_the_server_s(address: str, pag
     assert reply.status_code == 400 and "not uploaded by a user" in reply.text
 
 
+def test_with_a_password_nothing_answers_before_the_login(picture: Path, tmp_path: Path, capsys):
+    with temporary_uploads(tmp_path):
+        page = app.build_page(FakePipeline())
+    with served(page, auth=("me", "secret")) as address:
+        assert "There is no MCP here: its tool has no way to log in." in capsys.readouterr().out
+        assert page.mcp_server_obj is None
+        api = f"{address}/gradio_api"
+        asked = httpx.post(f"{api}/call/segment", json={"data": [None, "left?"]})
+        sent = httpx.post(f"{api}/upload", files={"files": ("a.png", b"a")})
+        tool = httpx.post(f"{api}/mcp/", json={})
+        assert (asked.status_code, sent.status_code, tool.status_code) == (401, 401, 404)
+        with httpx.Client() as visitor:
+            form = {"username": (None, "me"), "password": (None, "secret")}
+            assert visitor.post(f"{address}/login", files=form).status_code == 200
+            assert visitor.post(f"{api}/upload", files={"files": ("a.png", b"a")}).status_code == 200
+        answer = ask(Client(address, auth=("me", "secret"), verbose=False), picture, "What is left?").result()
+        assert answer["status"] == "ok"
+
+
 # ---------------------------------------------------------------------- what docs/api.md tells to type
 
 

@@ -39,6 +39,8 @@ from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads would wait by spinning: on cores that
+# others use as well, small models then take tens of times as long
 
 import torch
 from peft import PeftModel

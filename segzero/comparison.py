@@ -11,7 +11,7 @@ from pathlib import Path
 from segzero.metrics import compare
 from segzero.protocols import PROTOCOLS, STRICT, Protocol, count
 from segzero.record import Record, RecordError, read_records
-from segzero.totals import Metrics, percent, plain, rows
+from segzero.totals import Metrics, as_told, percent, rows
 
 
 def compare_files(before: Path, after: Path) -> str:
@@ -43,8 +43,7 @@ def compare_files(before: Path, after: Path) -> str:
 def difference(pairs: Sequence[tuple[Record, Record]], protocol: Protocol) -> Metrics:
     """after - before of every metric, with paired intervals over pictures."""
     before, after = ([count(pair[side], protocol) for pair in pairs] for side in (0, 1))
-    found = compare(before, after, [a.picture for a, _ in pairs])
-    return {name: plain(estimate) for name, estimate in found.items()}
+    return as_told(compare(before, after, [a.picture for a, _ in pairs]), protocol)
 
 
 def _check_same_data(pairs: Sequence[tuple[Record, Record]], before: Path, after: Path) -> None:

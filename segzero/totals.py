@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from segzero.metrics import Estimate, Overlap, compare, measure
-from segzero.protocols import PROTOCOLS, STRICT, count
+from segzero.protocols import PROTOCOLS, STRICT, Protocol, count
 from segzero.record import Record
 from segzero.report import count as counted
 from segzero.voting import ONE, RULES
@@ -96,11 +96,18 @@ def plain(estimate: Estimate) -> dict[str, float | int | None]:
     }
 
 
-def _metrics(records: Sequence[Record], protocol) -> Metrics:
-    estimates = measure(
-        [count(record, protocol) for record in records], [record.picture for record in records]
-    )
-    return {name: plain(estimate) for name, estimate in estimates.items()}
+def as_told(estimates: dict[str, Estimate], protocol: Protocol) -> Metrics:
+    """Metrics in plain values. Where a protocol drops honest answers of nothing, N-acc would be of the others
+    alone: there is none."""
+    metrics = {name: plain(estimate) for name, estimate in estimates.items()}
+    if protocol.both_empty is None:
+        metrics["N-acc"] = plain(Estimate(math.nan, math.nan, math.nan, 0))
+    return metrics
+
+
+def _metrics(records: Sequence[Record], protocol: Protocol) -> Metrics:
+    counted = [count(record, protocol) for record in records]
+    return as_told(measure(counted, [record.picture for record in records]), protocol)
 
 
 def _voting(records: Sequence[Record]) -> dict[str, Any]:

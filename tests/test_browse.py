@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segzero.browse import FOUND, IGNORED, MISSED, WRONG, paint, write_report
+from segzero.browse import FOUND, IGNORED, MISSED, WRONG, marks, write_report
 from segzero.dataset import Loaded, read_samples
 from segzero.dataset_writer import Item, write_dataset
 from segzero.export import encode_mask
@@ -77,7 +77,9 @@ class Reader(HTMLParser):
 def test_the_worst_come_first_and_the_left_out_last(page: Path):
     read = Reader(page.read_text(encoding="utf-8"))
     assert read.articles == [("unreadable", HOSTILE), ("ok", "none"), ("ok", "spatial"), ("left_out", "")]
-    assert read.images == ["images/00000.jpg", "images/00001.jpg", "images/00002.jpg"]
+    assert read.images == [
+        f"images/{name}" for n in range(3) for name in ("00000.jpg", f"{n:05d}.png")
+    ]  # one picture, and what lies over it
     assert all((page.parent / image).is_file() for image in read.images)
 
 
@@ -95,6 +97,9 @@ def test_the_page_shows_numbers_thought_and_filters(page: Path):
         and "IoU 75.0" in text
         and "0.75 s" in text
         and "75 of 100 pixels" in text
+        and "By protocol" in text
+        and "Questions by IoU in tenths: 1, 0, 1, 0, 0, 0, 0, 1, 0, 0" in text
+        and '<i style="width:75.0%">' in text
     )
     assert '<option value="unreadable">unreadable</option>' in text and "<td>vision_reasoner</td>" in text
     assert "http" not in text.replace("http-equiv", "")
@@ -103,16 +108,17 @@ def test_the_page_shows_numbers_thought_and_filters(page: Path):
 def test_colours_tell_found_from_wrong_from_missed():
     loaded = Loaded(Image.new("RGB", (W, H), "white"), columns(10, 30)[None], columns(60, 80))
     target = {"box_xyxy": [0, 0, 20, 40], "points_xy": [[5, 30]], "score": 0.9}
-    seen = np.asarray(paint(loaded, record("a", targets=(target,)))).astype(int)
-    for x, color in ((12, FOUND), (8, WRONG), (25, MISSED), (70, IGNORED)):
-        assert np.abs(seen[10, x] - (0.45 * 255 + 0.55 * np.array(color))).max() <= 1, (x, color)
-    assert seen[10, 50].tolist() == [255, 255, 255]
-    assert seen[0, 10].tolist() == [255, 255, 255], "the box's edge"
+    seen = np.asarray(marks(loaded, record("a", targets=(target,)))).tolist()
+    for x, color in ((13, FOUND), (7, WRONG), (25, MISSED), (70, IGNORED)):
+        assert seen[10][x] == [*color, 115], (x, color)
+    assert seen[10][29] == [*MISSED, 255], "an outline"
+    assert seen[10][50] == [0, 0, 0, 0]
+    assert seen[0][10] == [255, 255, 255, 255], "the box's edge"
 
 
 def test_large_pictures_are_made_smaller():
     loaded = Loaded(Image.new("RGB", (1600, 400)), np.zeros((0, 400, 1600), bool), None)
-    assert paint(loaded, record("a", mask=encode_mask(np.zeros((400, 1600), bool)))).size == (640, 160)
+    assert marks(loaded, record("a", mask=encode_mask(np.zeros((400, 1600), bool)))).size == (640, 160)
 
 
 @pytest.mark.browser
@@ -125,6 +131,8 @@ def test_filters_hide_what_is_not_chosen(page: Path, browser):
     view.select_option("#status", "ok")
     assert view.locator("article:visible").count() == 2
     view.select_option("#kind", "none")
-    assert view.locator("article:visible").count() == 1 and view.locator("#shown").inner_text() == "1 of 4"
+    assert view.locator("article:visible").count() == 1 and "1 of 4" in view.locator("#shown").inner_text()
+    view.uncheck("#marks")
+    assert view.locator(".marks:visible").evaluate("image => getComputedStyle(image).opacity") == "0"
     assert not errors and view.evaluate("document.documentElement.scrollWidth <= innerWidth")
     view.close()

@@ -29,6 +29,7 @@ import gradio as gr
 
 from page.api import MAX_UPLOAD_BYTES, SLOT, Api, add_endpoints, why_no_mcp
 from page.corrections import Corrections
+from page.downloads import Download, take
 from page.examples import FOLDER, Example, read_examples
 from page.listeners import Listeners
 from page.look import FAVICON, Header, head, theme
@@ -153,6 +154,7 @@ def connect(widgets: Widgets, on: Listeners) -> None:
     for wish in ("correct", "undo", "save", "inspect"):
         trigger, listener = getattr(w.stage, wish), getattr(on, wish)
         trigger(listener, [w.visit], [w.stage], trigger_mode="multiple", concurrency_id="hand", **QUIET)
+    w.stage.take(take, [w.visit], [w.stage, Download()], **QUIET)
     w.chat.clear(on.clear, None, w.all, cancels=answers, queue=False, **QUIET)
 
 

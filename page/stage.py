@@ -133,7 +133,7 @@ class Stage(gr.HTML):
     The browser triggers, with numbers from 1 and places in pixels of the original picture:
     another: the visitor wants a different picture; undo, save: of corrections
     correct: an object's "number", and its new "box" or a point "x", "y" to "add" or else to remove
-    recall: the "number" of an earlier answer; inspect: an object's "number"
+    recall: the "number" of an earlier answer; inspect: an object's "number"; take: the visitor wants it all
     """
 
     def __init__(self, *, saves: bool = False, **options: Any) -> None:

@@ -73,6 +73,10 @@ const ACTIONS = {
   },
   undo: () => trigger("undo", {}),
   save: () => trigger("save", {}),
+  take: () => {
+    say("Packing…");
+    trigger("take", {});
+  },
   inspect: () => (state.inspecting ? closeInspector() : openInspector(state.singled || 1)),
   earlier: () => trigger("recall", { number: state.view.number - 1 }),
   later: () => trigger("recall", { number: state.view.number + 1 }),
@@ -128,6 +132,7 @@ function drawControls() {
   const enable = (name, on) => (find("[data-do=" + name + "]").disabled = !on);
   enable("correct", settled && state.objects.length > 0);
   enable("inspect", settled);
+  enable("take", settled);
   enable("undo", settled && view.undoable);
   enable("save", settled);
   find("[data-do=save]").hidden = !props.saves;

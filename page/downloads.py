@@ -1,0 +1,80 @@
+"""Taking an answer away: one zip of masks, cut-outs, overlay and JSON, made when it is asked for.
+
+download = Download()
+stage.take(take, [visit], [stage, download])
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from page.stage import View
+from page.visit import Visit
+from segzero.export import save_zip
+
+# A value that has come from the server is handed to the browser's own downloads, at once.
+_SCRIPT = """
+watch("value", () => {
+  if (!props.value) return;
+  const link = document.createElement("a");
+  link.href = props.value.file.url;
+  link.download = props.value.name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+});
+"""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A file for the visitor. path: in Gradio's folder. name: what to save it as. made: when, in seconds."""
+
+    path: str
+    name: str
+    made: float
+
+
+class Download(gr.HTML):
+    """Shows nothing: whatever Parcel becomes its value is downloaded."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            html_template="<i></i>", js_on_load=_SCRIPT, apply_default_css=False, visible="hidden", **options
+        )
+
+    def postprocess(self, value: Parcel | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        file = {"path": value.path, "meta": {"_type": "gradio.FileData"}}
+        return {"file": file, "name": value.name, "made": value.made}
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+def take(visit: Visit) -> tuple[View | None, Parcel | None]:
+    """-> stage, download: everything about the answer that the stage shows, at the picture's full size."""
+    if visit.result is None:
+        visit.tell("Nothing to take away here", "bad")
+        return visit.view, None
+    buffer = io.BytesIO()
+    save_zip(visit.result, buffer)
+    name = name_of(visit.result.question)
+    path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
+    visit.tell(f"Zip of {buffer.tell() / 1e6:.1f} MB")
+    return visit.view, Parcel(path, name, time.time())
+
+
+def name_of(question: str) -> str:
+    """A file name that reminds of the question."""
+    words = re.sub(r"[^a-z0-9]+", "-", question.lower())[:40].strip("-")
+    return f"{words or 'answer'}.zip"

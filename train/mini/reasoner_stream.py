@@ -28,8 +28,8 @@ class _Stream(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        seeing = self.split == "train" and not self.questions
-        composer = Composer(World.load(concepts=set(knowledge().taught)), self.split, restyled=seeing)
+        restyled = 0.0 if self.split != "train" else 0.4 if self.questions else 0.8
+        composer = Composer(World.load(concepts=set(knowledge().taught)), self.split, restyled=restyled)
         index = self.first
         while True:
             rng = np.random.default_rng([self.seed, index])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,19 +65,19 @@ class _Look:
     contact: int
     light: np.ndarray  # (3,) gain of R, G, B
     crowded: bool  # objects may hide parts of each other
+    restyled: bool  # objects have other materials and lights than their own
 
 
 class Composer:
     """Makes scenes of one split; every choice comes from the rng it is handed."""
 
     def __init__(
-        self, world: World, split: str, concepts: Sequence[str] | None = None, *, restyled: bool = False
+        self, world: World, split: str, concepts: Sequence[str] | None = None, *, restyled: float = 0.0
     ) -> None:
         """split: train; val (training sprites, clean pictures); test, style (held-out sprites, backgrounds).
 
-        concepts: the only ones to show; default all. restyled: other materials and lights, under which an
-        object's colour name is not to be trusted: for seeing, not for questions. Raises ValueError for an
-        unknown split or no sprite.
+        concepts: the only ones to show; default all. restyled: the share of scenes whose objects get other
+        materials and lights, and so no colour name. Raises ValueError for an unknown split or no sprite.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
@@ -89,6 +90,7 @@ class Composer:
         self.concepts = tuple(self.sprites)
         self._rich, self._restyled = split == "train", restyled
         seen = "train" if own == "train" else "test"
+        self._odds = {concept: _odds(sprites) for concept, sprites in self.sprites.items()}
         self._photos = [b.rgb for b in world.backdrops if b.split == seen and b.kind == "photo"]
         self._tiles = [b.rgb for b in world.backdrops if b.split == seen and b.kind == "tile"]
         kinds: dict[str, list[str]] = {}
@@ -126,6 +128,7 @@ class Composer:
             contact=strong + 60 if kind < 0.7 and ground < 0.75 else 0,
             light=rng.uniform(0.9, 1.08, 3).astype(np.float32) if self._rich else np.ones(3, np.float32),
             crowded=bool(rng.random() < 0.25),
+            restyled=self._restyled > 0 and bool(rng.random() < self._restyled),
         )
 
     def _cast(self, rng: np.random.Generator, count: int) -> list[Sprite]:
@@ -140,13 +143,18 @@ class Composer:
             first = [kind[i] for i in order]
         others = [self.concepts[i] for i in rng.permutation(len(self.concepts))[: count + len(first)]]
         names = (first + [name for name in others if name not in first])[:count]
-        turns = {name: rng.permutation(len(self.sprites[name])) for name in dict.fromkeys(names)}
+        turns = {name: self._turns(rng, name) for name in dict.fromkeys(names)}
         seen: dict[str, int] = {}
         cast = []
         for name in names:
             turn, seen[name] = seen.get(name, 0), seen.get(name, 0) + 1
             cast.append(self.sprites[name][turns[name][turn % len(turns[name])]])
         return [cast[i] for i in rng.permutation(len(cast))]
+
+    def _turns(self, rng: np.random.Generator, concept: str) -> np.ndarray:
+        """In which order a concept's sprites appear, should there be several of it."""
+        count = len(self.sprites[concept])
+        return rng.choice(count, count, False, self._odds[concept]) if self._rich else rng.permutation(count)
 
     def _sizes(
         self, rng: np.random.Generator, sprites: list[Sprite], wh: tuple[int, int], look: _Look
@@ -198,14 +206,23 @@ class Composer:
                     y = min(max(0, y), height - tall)
                 if easel.fits(solid, x, y, VISIBLE, overlap):
                     patch = paint.shift_hue(patch, hue) if hue else patch
-                    patch = paint.restyle(rng, patch) if self._restyled else patch
+                    patch = paint.restyle(rng, patch) if look.restyled else patch
                     gains = look.light * easel.glow((tall, wide), x, y)
                     if low is not None:
                         _shadows(easel.rgb, patch[..., 3], x, y, look)
                     easel.paint(paint.tint(patch, contrast, brightness, gains), solid, x, y)
+                    if look.restyled:
+                        return None
                     return color_name(paint.shift_hue(sprite.levels[-1], hue)) if hue else sprite.color
             size *= 0.8
         return None
+
+
+def _odds(sprites: Sequence[Sprite]) -> np.ndarray:
+    """(N,) how often each is drawn: a style with four times the sprites comes only twice as often."""
+    share = Counter(sprite.style for sprite in sprites)
+    odds = np.array([share[sprite.style] ** -0.5 for sprite in sprites])
+    return odds / odds.sum()
 
 
 def _shadows(rgb: np.ndarray, alpha: np.ndarray, x: int, y: int, look: _Look) -> None:

@@ -157,6 +157,8 @@ def left_out(where: str, error: ValueError) -> LeftOut:
         return LeftOut(where, "a picture that cannot be used", str(error))
     if isinstance(error, MaskError):
         return LeftOut(where, "a mask that cannot be used", str(error))
+    if isinstance(error, QuestionError):
+        return LeftOut(where, "a question that cannot be asked", str(error))
     return LeftOut(where, str(error))
 
 
@@ -189,7 +191,7 @@ def _sample(row: dict[str, Any], number: str, folder: Path) -> Sample:
         raise ValueError("'text' and 'expression' are counted 0, 1, 2, …")
     return Sample(
         id=str(given),
-        question=_question(row["question"]),
+        question=check_question(row["question"]),
         image=name,
         folder=folder,
         masks=tuple(masks),
@@ -198,10 +200,3 @@ def _sample(row: dict[str, Any], number: str, folder: Path) -> Sample:
         text=places[0],
         expression=places[1],
     )
-
-
-def _question(text: object) -> str:
-    try:
-        return check_question(text)
-    except QuestionError as error:
-        raise ValueError(f"the question: {error}") from error

@@ -27,6 +27,7 @@ from segzero.export import encode_mask
 from segzero.masks import MaskError
 from segzero.picture import PictureError, load_picture
 from segzero.pipeline import check_question
+from segzero.report import count
 
 LEFT_OUT = "left_out.jsonl"
 _SHOWN = 3  # examples of a reason in the report
@@ -63,7 +64,8 @@ class Summary:
 
     def report(self) -> str:
         """Lines for people: what was written, and each reason for leaving something out."""
-        lines = [f"{self.written} questions about {self.pictures} pictures: {self.folder / ROWS}"]
+        what = f"{count(self.written, 'question')} about {count(self.pictures, 'picture')}"
+        lines = [f"{what}: {self.folder / ROWS}"]
         return "\n".join(lines + tell_left_out(self.refused, self.folder / LEFT_OUT))
 
 
@@ -111,7 +113,7 @@ def write_dataset(folder: Path, items: Iterable[Item | LeftOut], total: int | No
                     raise ValueError("a duplicate id")
                 row = _row(item, pictures)
             except ValueError as error:
-                summary.refused.append(left_out(item.id, error))
+                summary.refused.append(left_out(f"id {item.id}", error))
                 continue
             ids.add(item.id)
             used.add(Path(row["image"]).name)

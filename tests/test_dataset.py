@@ -72,7 +72,7 @@ def test_no_masks_mean_that_nothing_matches(folder: Path):
         ({"image": "a", "masks": []}, "line 2", "no 'question'"),
         ({"question": "a", "masks": []}, "line 2", "no 'image'"),
         ({"question": "a", "image": "a"}, "line 2", "no 'masks'"),
-        ({**ROW, "question": " "}, "line 2", "the question: The question is empty."),
+        ({**ROW, "question": " "}, "line 2", "a question that cannot be asked"),
         ({**ROW, "masks": "mask.png"}, "line 2", "'masks' is not a list"),
         ({**ROW, "image": 1}, "line 2", "'image' is not"),
         ({**ROW, "id": True}, "line 2", "'id' is neither"),
@@ -132,7 +132,7 @@ def test_what_is_written_can_be_read(tmp_path: Path):
     ]
     summary = write_dataset(tmp_path / "data", items)
     assert (
-        summary.report() == f"3 questions about 1 pictures: {tmp_path}/data/data.jsonl\nnothing was left out"
+        summary.report() == f"3 questions about 1 picture: {tmp_path}/data/data.jsonl\nnothing was left out"
     )
     samples, refused = read_samples(tmp_path / "data")
     assert refused == [] and [sample.id for sample in samples] == ["1", "2", "3"]
@@ -156,11 +156,11 @@ def test_what_is_left_out_is_counted_and_told(tmp_path: Path):
     report = summary.report().splitlines()
     assert (summary.written, summary.pictures, len(summary.refused)) == (1, 1, 6)
     assert report[1].startswith("6 left out")
-    assert report[2].startswith("  2 x a picture that cannot be used: 4 (b.png: not a picture")
-    assert "  1 x a mask of another size than its picture: 2" in report
+    assert report[2].startswith("  2 x a picture that cannot be used: id 4 (b.png: not a picture")
+    assert "  1 x a mask of another size than its picture: id 2" in report
     assert "  1 x no mask: row 6" in report
     told = [json.loads(line) for line in (tmp_path / "data" / "left_out.jsonl").read_text().splitlines()]
-    assert [each["where"] for each in told] == ["1", "2", "3", "4", "5", "row 6"]
+    assert [each["where"] for each in told] == [*(f"id {n}" for n in range(1, 6)), "row 6"]
     assert [path.name for path in (tmp_path / "data" / "images").iterdir()] == ["a.png"]
 
 

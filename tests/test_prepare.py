@@ -50,6 +50,26 @@ def test_a_set_of_the_hub():
     assert told == ["a mask of another size than its picture", "the mask's rows are of different lengths"]
 
 
+@pytest.mark.parametrize("splits", [None, ("train", "test")])
+def test_a_set_that_was_saved_to_disk(splits, capsys: pytest.CaptureFixture):
+    datasets = pytest.importorskip("datasets")
+    png = io.BytesIO()
+    Image.new("RGB", (W, H), "red").save(png, "PNG")
+    row = {
+        "image": {"bytes": png.getvalue()},
+        "text": ["red?", "this?"],
+        "mask": rectangle(1, 1, 3, 3).tolist(),
+    }
+    made = datasets.Dataset.from_list([row])
+    (datasets.DatasetDict({split: made for split in splits}) if splits else made).save_to_disk("saved")
+    assert prepare("hub", "saved", *(["--split", "train"] if splits else [])) == 0
+    samples, _ = read_samples(Path("out"))
+    assert [(s.id, s.question, s.text) for s in samples] == [("0", "red?", 0), ("0-1", "this?", 1)]
+    if splits:
+        assert prepare("hub", "saved", "--split", "val") == 1
+        assert "no split 'val', only train, test" in capsys.readouterr().err
+
+
 def test_a_set_without_a_column(capsys: pytest.CaptureFixture):
     datasets = pytest.importorskip("datasets")
     Path("set").mkdir()
@@ -107,12 +127,13 @@ def test_a_jsonl(mine: Path):
         {"image": "a.png", "question": "left?", "mask": "left.png", "ignore": "right.png"},
         {"image": "a.png", "question": "both?", "mask": ["left.png", coco_polygon(6, 1, 9, 4)]},
         {"image": "a.png", "question": "none?", "mask": []},
+        {"image": "a.png", "question": "polygons?", "mask": coco_polygon(6, 1, 9, 4)},
     ]
     (mine / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert prepare("table", "mine/q.jsonl") == 0
-    left, both, none = map(load, read_samples(Path("out"))[0])
+    left, both, none, polygons = map(load, read_samples(Path("out"))[0])
     assert (left.ignore == rectangle(6, 1, 8, 3)).all() and (both.truth == left.truth | left.ignore).all()
-    assert not none.truth.any()
+    assert not none.truth.any() and (polygons.truth == left.ignore).all()
 
 
 @pytest.mark.parametrize(

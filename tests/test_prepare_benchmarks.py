@@ -56,7 +56,8 @@ def test_a_lisa_folder(capsys: pytest.CaptureFixture):
     loaded = load(samples[0])
     assert (loaded.truth == rectangle(1, 1, 3, 3)).all() and (loaded.ignore == rectangle(6, 1, 8, 3)).all()
     out = capsys.readouterr().out
-    assert "3 questions about 2 pictures" in out and "2 left out" in out and "no annotation" in out
+    assert "3 questions about 2 pictures" in out and "3 left out" in out and "no annotation" in out
+    assert "2 x a picture that cannot be used: e (e.jpg" in out  # each of its texts
 
 
 # -------------------------------------------------------------------------------------------- COCO and refer

@@ -1,4 +1,4 @@
-"""The public sets on the Hub, by name, or a folder with the same Parquet files.
+"""The public sets on the Hub, by name, or a folder: of Parquet files, or what datasets' save_to_disk wrote.
 
 python -m segzero prepare hub Ricky06662/ReasonSeg_val --out data/reasonseg-val
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,22 +24,22 @@ COLUMNS = ("image", "text", "mask")
 
 
 def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    parser = commands.add_parser("hub", help="a data set of the Hub, or a folder of Parquet files")
+    parser = commands.add_parser("hub", help="a data set of the Hub, or a folder of one")
     parser.add_argument("name", metavar="NAME", help="such as Ricky06662/ReasonSeg_val")
     parser.add_argument("--split", help='which split (default: "test", or the only one)')
     return parser
 
 
-def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut], int]:
+def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut], int | None]:
     return open_set(args.name, args.split)
 
 
-def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftOut], int]:
-    """The items of a set, and how many rows it has. Raises DatasetError when it cannot be had."""
+def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftOut], int | None]:
+    """The items of a set, and how many, if that is known. Raises DatasetError when it cannot be had."""
     import datasets  # takes a second, and only this source needs it
 
     try:
-        rows = datasets.load_dataset(name, split=split)
+        rows = _rows(datasets, name, split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
             f"{name} cannot be had: {one_line(error)}. Check its name, its split and the network"
@@ -52,7 +54,21 @@ def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftO
             f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(rows.column_names)}"
         )
     # As Arrow: a mask of two million booleans is one array then, and not as many objects.
-    return _items(rows.with_format("arrow")), len(rows)
+    several = not isinstance(rows.features["text"], datasets.Value)  # wordings a row, who knows how many
+    return _items(rows.with_format("arrow")), None if several else len(rows)
+
+
+def _rows(datasets: ModuleType, name: str, split: str | None) -> Any:
+    """The rows of a split, or of all splits by name."""
+    folder = Path(name)
+    if not any((folder / kind).is_file() for kind in ("state.json", "dataset_dict.json")):
+        return datasets.load_dataset(name, split=split)
+    saved = datasets.load_from_disk(name)
+    if split is None or not isinstance(saved, dict):
+        return saved
+    if split not in saved:
+        raise ValueError(f"there is no split {split!r}, only {', '.join(saved)}")
+    return saved[split]
 
 
 def _items(rows: Any) -> Iterator[Item | LeftOut]:

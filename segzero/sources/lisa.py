@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,46 +42,63 @@ def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut], int]:
         raise DatasetError(
             f"{args.folder} holds no .json file; name one split of ReasonSeg, such as ReasonSeg/val"
         )
-    return (item for file in files for item in _items(file)), len(files)
+    found = [(file, _annotation(file)) for file in files]
+    total = sum(1 if isinstance(each, ValueError) else len(each.texts) for _, each in found)
+    return (item for file, each in found for item in _items(file, each)), total
 
 
-def _items(file: Path) -> Iterator[Item | LeftOut]:
+@dataclass(frozen=True)
+class _Annotation:
+    """texts: not empty, though what is in them is not known. kind: "sentence" or "phrase"."""
+
+    texts: list[Any]
+    kind: str
+    shapes: list[Any]
+
+
+def _items(file: Path, annotation: _Annotation | ValueError) -> Iterator[Item | LeftOut]:
     """One item a text, the first marked so."""
-    picture = file.with_suffix(".jpg")
-    try:
-        texts, kind, shapes = _annotation(file)
-        target, ignore = paint(shapes, load_picture(picture).size)
-    except ValueError as error:
-        yield left_out(file.stem, error)
+    if isinstance(annotation, ValueError):
+        yield left_out(file.stem, annotation)
         return
-    for number, text in enumerate(texts):
+    picture = file.with_suffix(".jpg")
+    names = [f"{file.stem}-{number}" if number else file.stem for number in range(len(annotation.texts))]
+    try:
+        target, ignore = paint(annotation.shapes, load_picture(picture).size)
+    except ValueError as error:
+        yield from (left_out(name, error) for name in names)
+        return
+    for number, (name, text) in enumerate(zip(names, annotation.texts, strict=True)):
         yield Item(
-            id=f"{file.stem}-{number}" if number else file.stem,
+            id=name,
             question=text,
             picture=picture,
             picture_key=picture.name,
             masks=[target],
             ignore=ignore,
-            kind=kind,
+            kind=annotation.kind,
             text=number,
         )
 
 
-def _annotation(file: Path) -> tuple[list[str], str, list[dict[str, Any]]]:
-    """Texts, "sentence" or "phrase", shapes. Raises ValueError."""
-    data = file.read_bytes()
+def _annotation(file: Path) -> _Annotation | ValueError:
+    """What a file says, or what is wrong with it."""
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")  # some were written on Windows
-    try:
-        found = json.loads(text)
+        data = file.read_bytes()
+        found = json.loads(_decoded(data))
         texts, shapes = found["text"], found["shapes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError("no annotation: an object with text and shapes is expected") from error
+    except (OSError, ValueError, KeyError, TypeError):
+        return ValueError("no annotation: an object with text and shapes is expected")
     if not isinstance(texts, list) or not texts or not isinstance(shapes, list):
-        raise ValueError("no annotation: text and shapes are to be lists, and text not empty")
-    return texts, "sentence" if found.get("is_sentence") else "phrase", shapes
+        return ValueError("no annotation: text and shapes are to be lists, and text not empty")
+    return _Annotation(texts, "sentence" if found.get("is_sentence") else "phrase", shapes)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")  # some were written on Windows
 
 
 def paint(shapes: list[dict[str, Any]], wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

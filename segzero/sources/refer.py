@@ -71,23 +71,24 @@ def _items(ref: dict[str, Any], coco: Coco, pictures: Path) -> Iterator[Item | L
     except (KeyError, TypeError) as error:
         yield LeftOut(where, "an incomplete reference", f"{type(error).__name__}: {error}")
         return
+    names = [f"{ref.get('ref_id')}-{number}" for number in range(len(sentences))]
     if image is None:
-        yield LeftOut(where, "a reference to no picture of the COCO file")
+        yield from (LeftOut(f"ref {name}", "a reference to no picture of the COCO file") for name in names)
         return
-    name = str(image.get("file_name"))
+    file_name = str(image.get("file_name"))
     none = bool(ref.get("no_target")) or objects == [-1]
     try:
         masks = [] if none else coco.masks(objects)
-        picture = path_inside(pictures, name)
+        picture = path_inside(pictures, file_name)
     except ValueError as error:
-        yield left_out(where, error)
+        yield from (left_out(f"ref {name}", error) for name in names)
         return
-    for number, sentence in enumerate(sentences):
+    for number, (name, sentence) in enumerate(zip(names, sentences, strict=True)):
         yield Item(
-            id=f"{ref.get('ref_id')}-{number}",
+            id=name,
             question=sentence,
             picture=picture,
-            picture_key=name,
+            picture_key=file_name,
             masks=masks,
             kind="none" if none else "several" if len(objects) > 1 else "one",
             expression=number,

@@ -3,8 +3,9 @@
     python -m segzero prepare table mine/questions.csv --out data/mine
 
 Columns: image, question, mask; a mask is a PNG's name, several are parted by ";", none means that nothing
-matches. Optional: id, kind, ignore (a PNG). In JSONL mask may be a list, and its entries run lengths or
-polygons as well. Files are relative to the table's folder and inside it.
+matches. Optional: id, kind, ignore (a PNG). In JSONL mask may be an object's COCO run lengths or polygons, or
+a list that has a name, run lengths or polygons for each object. Files are relative to the table's folder and
+inside it.
 """
 
 from __future__ import annotations
@@ -83,8 +84,17 @@ def _entries(cell: object) -> list[Any]:
     """The masks a cell names. Raises MaskError."""
     if isinstance(cell, str):
         return [name.strip() for name in cell.split(";") if name.strip()]
-    if isinstance(cell, dict):
+    if isinstance(cell, dict) or _is_polygons(cell):
         return [cell]
     if not isinstance(cell, list):
         raise MaskError("it is neither a file's name nor a list")
     return cell
+
+
+def _is_polygons(cell: object) -> bool:
+    """Whether it is one object's polygons, [[x1, y1, …], …], and not a list of objects."""
+    return (
+        isinstance(cell, list)
+        and bool(cell)
+        and all(isinstance(part, list) and part and isinstance(part[0], (int, float)) for part in cell)
+    )

@@ -102,7 +102,7 @@ def lay_out(examples: list[Example], *, saves: bool) -> Widgets:
                 placeholder="Ask: “what could keep me dry?”",
                 label="Question",
                 show_label=False,
-                submit_btn=True,
+                submit_btn="Ask",
                 max_lines=4,
                 elem_id="question",
             )

@@ -10,11 +10,12 @@ from typing import Any
 from page.stage import mask_uri
 from segzero.answer import parse_answer
 from segzero.draw import color_of
-from segzero.geometry import Target
+from segzero.geometry import Box, Target
 from segzero.pipeline import Pipeline
 from segzero.result import Result
 
 THUMBNAIL_PX = 320  # the longer side of a mask considered
+MARGIN = 0.35  # what is shown around the box, in parts of its sides
 
 
 def inspect(pipeline: Pipeline, result: Result, index: int) -> dict[str, Any]:
@@ -37,18 +38,32 @@ def inspect(pipeline: Pipeline, result: Result, index: int) -> dict[str, Any]:
             for number, target in enumerate(result.targets, start=1)
         ],
         "number": index + 1,
-        "candidates": _candidates(pipeline, result, index) if index < len(result.targets) else [],
+        **_considered(pipeline, result, index),
     }
 
 
-def _candidates(pipeline: Pipeline, result: Result, index: int) -> list[dict[str, Any]]:
+def _considered(pipeline: Pipeline, result: Result, index: int) -> dict[str, Any]:
+    """window: the part of the picture around the object, xyxy; candidates: the masks there, best first."""
+    if not 0 <= index < len(result.targets):
+        return {"window": None, "candidates": []}
     masks, scores = pipeline.candidates(result, index)
-    scale = min(1.0, THUMBNAIL_PX / max(result.image_wh))
-    wh = tuple(max(1, round(side * scale)) for side in result.image_wh)
-    return [
-        {"mask": mask_uri(mask, wh), "color": color_of(index), "score": f"{score:.2f}"}
+    x1, y1, x2, y2 = window = _around(result.targets[index].box_xyxy, result.image_wh)
+    scale = min(1.0, THUMBNAIL_PX / max(x2 - x1, y2 - y1))
+    wh = tuple(max(1, round(side * scale)) for side in (x2 - x1, y2 - y1))
+    candidates = [
+        {"mask": mask_uri(mask[y1:y2, x1:x2], wh), "color": color_of(index), "score": f"{score:.2f}"}
         for mask, score in zip(masks, scores, strict=True)
     ]
+    return {"window": window, "candidates": candidates}
+
+
+def _around(box: Box, wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A box with some margin, in whole pixels of the picture, at least one each way."""
+    (x1, y1, x2, y2), (width, height) = box, wh
+    across, down = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
+    left, top = min(max(int(x1 - across), 0), width - 1), min(max(int(y1 - down), 0), height - 1)
+    right, bottom = min(int(x2 + across) + 1, width), min(int(y2 + down) + 1, height)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def _size(wh: tuple[int, int]) -> str:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 UPDATES_PER_SECOND = 12  # as smooth as it needs to look; the words in between arrive together
 PATIENCE_S = 0.4  # an answer has this long to end by itself after Stop
 FAULT = "Something went wrong here. The server's log says what."
-ASKING = {"submit_btn": True, "stop_btn": False}
+ASKING = {"submit_btn": "Ask", "stop_btn": False}
 ANSWERING = {"value": "", "submit_btn": False, "stop_btn": "Stop"}
 
 

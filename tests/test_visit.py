@@ -189,6 +189,7 @@ def test_the_inspector_tells_both_frames_and_all_masks():
     assert row["written"].split("  ·  ") == ["10, 20, 30, 60", "(20, 40)"]
     assert row["target"].split("  ·  ") == ["20, 10, 60, 30", "(40, 20)"]
     assert [each["score"] for each in found["candidates"]] == ["0.90", "0.40"]
+    assert found["window"] == (6, 3, 75, 38)  # 20, 10, 60, 30 with 14 and 7 pixels more at each side
     assert inspect(asked, result, 5)["candidates"] == []
 
 

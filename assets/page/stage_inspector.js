@@ -57,17 +57,19 @@ function drawCandidates(found) {
     const thumb = surface(1, 1);
     figure.append(thumb, node("figcaption", "", candidate.score + (index ? "" : " · taken")));
     list.append(figure);
-    drawThumb(thumb, candidate);
+    drawThumb(thumb, candidate, found.window);
   });
   return [node("h3", "", "Masks considered for object " + found.number), list];
 }
 
-async function drawThumb(thumb, candidate) {
+// The part of the picture around the object, with one of the masks.
+async function drawThumb(thumb, candidate, [x1, y1, x2, y2]) {
   const paint = await decode(candidate);
   thumb.width = paint.width;
   thumb.height = paint.height;
   const pen = thumb.getContext("2d");
-  pen.drawImage(picture, 0, 0, thumb.width, thumb.height);
+  const k = picture.naturalWidth / state.view.wh[0]; // the page has a reduced copy
+  pen.drawImage(picture, x1 * k, y1 * k, (x2 - x1) * k, (y2 - y1) * k, 0, 0, thumb.width, thumb.height);
   pen.globalAlpha = 0.65;
   if (paint.fill) pen.drawImage(paint.fill, paint.x, paint.y);
 }

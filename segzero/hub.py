@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # not ./folder
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
 """What is fetched: configuration, tokenizer and weights; nothing that would have to be unpickled."""
 

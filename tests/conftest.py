@@ -13,6 +13,7 @@ from pathlib import Path
 
 # Libraries read these once, at their first import, so they stand above every other import.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads crawl on cores that others use as well
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -34,7 +35,7 @@ CHROMIUM_ARGS = (
 )
 
 
-NEED_TRL = ["test_grpo.py", "test_trainer.py"]
+NEED_TRL = ["test_grpo.py", "test_grpo_arguments.py", "test_trainer.py"]
 collect_ignore = [] if importlib.util.find_spec("trl") else NEED_TRL
 
 

@@ -1,4 +1,4 @@
-"""The script as people launch it: recipes, a run from data to a model that opens, going on, two processes.
+"""The script as people launch it: a run from data to a model that opens, going on, two processes.
 
 python -m pytest tests/test_grpo.py -m "not slow"
 """
@@ -19,82 +19,16 @@ from grpo_runs import make_rows
 from safetensors.torch import load_file
 from tiny import save_tiny_reasoner
 
+from segzero.dataset import DatasetError
+from segzero.hub import ModelError
 from segzero.presets import PRESETS, preset_for_folder
 from segzero.reasoner import Reasoner
 from train.console import Console
-from train.grpo import LANGUAGE_LAYERS, main, read_arguments, usable_cpus
+from train.grpo import LANGUAGE_LAYERS, main, usable_cpus
 from train.sheet import sheet
 from train.trainer import Rollout
 
 REPO = Path(__file__).resolve().parents[1]
-RECIPES = sorted((REPO / "train" / "recipes").glob("*.yaml"))
-CPU = ["--use_cpu", "true", "--bf16", "false", "--gradient_checkpointing", "false", "--report_to", "none"]
-
-PUBLISHED = {
-    "num_generations": 8,
-    "temperature": 1.0,
-    "use_bias_correction_kl": False,
-    "loss_type": "grpo",
-    "scale_rewards": "group",
-    "epsilon": 0.2,
-    "num_iterations": 1,
-    "entropy_coef": 1e-3,
-    "learning_rate": 1e-6,
-    "weight_decay": 1e-2,
-    "lr_scheduler_type": "constant",
-    "num_train_epochs": 1,
-    "max_grad_norm": 1.0,
-    "warmup_steps": 0,
-}
-
-
-# --------------------------------------------------------------------------------------------------- recipes
-
-
-def test_there_are_the_recipes_that_the_readme_lists():
-    named = set(re.findall(r"`(\w+)\.yaml`", (REPO / "train" / "README.md").read_text(encoding="utf-8")))
-    assert {path.stem for path in RECIPES} <= named
-    assert {path.stem for path in (REPO / "train" / "accelerate").glob("*.yaml")} <= named
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_reads(path: Path, tmp_path):
-    run, args, model, text = read_arguments(["--config", str(path), "--output_dir", str(tmp_path), *CPU])
-    preset = PRESETS[run.preset]
-    assert (model.model_name_or_path or preset.reasoner) and run.max_prompt_length >= (
-        preset.frame_px // 28
-    ) ** 2
-    assert args.per_device_train_batch_size == args.num_generations  # a micro-batch is a group
-    assert text.startswith("# train/grpo.py --config") and text.endswith(path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize(
-    ("name", "beta", "length", "rewards", "dialect"),
-    [
-        ("seg_zero_3b", 5e-3, 1300, "seg_zero", "single"),
-        ("seg_zero_7b", 5e-3, 1300, "seg_zero", "single"),
-        ("visionreasoner_7b", 1e-2, 2000, "vision_reasoner", "multi"),
-    ],
-)
-def test_a_published_recipe_has_the_published_values(name, beta, length, rewards, dialect, tmp_path):
-    path = REPO / "train" / "recipes" / f"{name}.yaml"
-    run, args, model, _ = read_arguments(["--config", str(path), "--output_dir", str(tmp_path), *CPU])
-    assert {key: getattr(args, key) for key in PUBLISHED} == PUBLISHED
-    assert (args.beta, args.max_completion_length, run.rewards) == (beta, length, rewards)
-    assert (PRESETS[run.preset].dialect.name, PRESETS[run.preset].frame_px) == (dialect, 840)
-    assert 8 * args.per_device_train_batch_size * args.gradient_accumulation_steps == 16 * 8  # on 8 GPUs
-    assert model.dtype == "float32" and not model.use_peft and "Qwen2.5-VL" in model.model_name_or_path
-
-
-def test_the_command_line_goes_above_the_recipe(tmp_path):
-    run, args, _, _ = read_arguments(["--output_dir", str(tmp_path), "--beta", "0.5", "--rows", "3"])
-    assert (run.preset, run.data, run.rows, args.beta) == ("mini", "scenes", 3, 0.5)
-
-
-@pytest.mark.parametrize("argv", [["--rewards", "gold"], ["--preset", "maxi"]])
-def test_a_name_that_is_none_ends_in_one_line(argv: list[str], tmp_path):
-    with pytest.raises(SystemExit, match=f"^{argv[0]} is one of .*, not {argv[1]}$"):
-        read_arguments(["--output_dir", str(tmp_path), *argv])
 
 
 def test_only_the_cpus_that_a_process_may_use_are_counted(monkeypatch):
@@ -204,6 +138,29 @@ def test_the_vision_tower_can_stay_as_it_is(model, pictures, tmp_path):
     before, after = weights(model), weights(tmp_path / "run" / "model")
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved and not any("visual" in name for name in moved)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--gradient_accumulation_steps", "5"], "has 4 usable rows, and each step answers 5"),
+        (["--held_out", "scenes", "--held_out_split", "nowhere"], "no split 'nowhere', only train, val"),
+        (["--model_name_or_path", "./gone"], "./gone is no folder here"),
+        (["--attn_implementation", "flash_attention_2"], "missing: FlashAttention2 .*not"),
+    ],
+    ids=["few rows", "split", "model", "package"],
+)
+def test_what_is_found_wrong_on_the_way_ends_in_one_line(model, pictures, tmp_path, given, said):
+    with pytest.raises((DatasetError, ModelError, SystemExit), match=said) as error:
+        main(arguments(model, pictures, tmp_path, *given))
+    assert "\n" not in str(error.value)
+
+
+def test_held_out_data_has_masks(model, pictures, tmp_path, monkeypatch):
+    boxes = make_rows(tmp_path).add_column("masks", [None] * 4)
+    monkeypatch.setattr("train.grpo.load", lambda *args, **kwargs: (boxes, "four rows"))
+    with pytest.raises(DatasetError, match="boxes alone"):
+        main(arguments(model, pictures, tmp_path / "out", "--held_out", "some/set"))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -122,7 +122,10 @@ def _rows(
     path = Path(source)
     if source == SCENES:
         from train.data_scenes import composed, scene_rows  # brings the world and OpenCV: only who composes
+        from train.mini.scenes import SPLITS
 
+        if split not in SPLITS:
+            raise DatasetError(f"scenes have no split {split!r}, only {', '.join(SPLITS)}")
         return scene_rows(composed(rows or SCENE_ROWS, seed, split), preset, folder / SCENES)
     named = path.suffix == ".jsonl" or str(source).startswith((".", "/"))
     if named and not path.exists():

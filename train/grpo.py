@@ -10,9 +10,10 @@
 The same command again goes on after the last whole checkpoint of its output_dir. train/README.md has the
 recipes side by side, several GPUs and machines, and generation by vLLM.
 
-A recipe is YAML over the fields below, TRL's GRPOConfig and TRL's ModelConfig. seg_zero_3b, seg_zero_7b and
-visionreasoner_7b have the published values: 16 prompts of 8 answers a step, one epoch, constant 1e-6, weight
-decay 1e-2, KL 5e-3 (multi-object 1e-2), entropy 1e-3, clip 0.2, temperature 1. Where they deviate:
+A recipe is YAML over the fields of train/arguments.py, TRL's GRPOConfig and TRL's ModelConfig. seg_zero_3b,
+seg_zero_7b and visionreasoner_7b have the published values: 16 prompts of 8 answers a step, one epoch,
+constant 1e-6, weight decay 1e-2, KL 5e-3 (multi-object 1e-2), entropy 1e-3, clip 0.2, temperature 1. Where
+they deviate:
 
   loss         There one answer a micro-batch, the mean over its tokens; here a group a micro-batch, the mean
                over each answer's tokens and then over answers (loss_type grpo). That is the same number.
@@ -31,10 +32,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 import sys
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
@@ -46,13 +44,14 @@ import torch
 from peft import PeftModel
 from PIL import Image
 from transformers import AutoProcessor, PrinterCallback, ProgressCallback
-from trl import GRPOConfig, ModelConfig, TrlParser, get_peft_config, get_quantization_config
+from trl import get_peft_config, get_quantization_config
 
 from segzero.dataset import DatasetError
 from segzero.hub import ModelError, model_folder
 from segzero.presets import PRESETS
 from segzero.prompting import PromptEncoder
 from segzero.segmenter import Segmenter
+from train.arguments import in_one_line, read_arguments
 from train.console import Console
 from train.data import load
 from train.resampling import ResamplingTrainer
@@ -60,37 +59,8 @@ from train.rewards import RECIPES, mask_reward
 from train.sheet import ContactSheets
 from train.trainer import Trainer, last_checkpoint
 
-DEFAULT_RECIPE = Path(__file__).resolve().parent / "recipes" / "mini_cpu.yaml"
 LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Where LoRA goes by default: "all-linear" would adapt the vision tower as well."""
-
-
-@dataclass
-class RunConfig:
-    """What a run is about, apart from how GRPO is done."""
-
-    preset: str = field(
-        default="mini",
-        metadata={"help": "whose frame, dialect and segmenter: " + ", ".join(PRESETS)},
-    )
-    data: str = field(default="scenes", metadata={"help": "scenes, a folder, a JSONL file or a Hub id"})
-    split: str = field(default="train", metadata={"help": "the data's split"})
-    rows: int | None = field(default=None, metadata={"help": "only the first so many rows"})
-    held_out: str | None = field(default=None, metadata={"help": "data with masks to validate on, as --data"})
-    held_out_split: str = field(default="test", metadata={"help": "its split"})
-    held_out_rows: int | None = field(default=None, metadata={"help": "only its first so many rows"})
-    rewards: str = field(default="segzero", metadata={"help": "one of " + ", ".join(RECIPES)})
-    reward_masks: bool = field(default=False, metadata={"help": "pay for the masks that SAM makes, too"})
-    freeze_vision: bool = field(default=False, metadata={"help": "leave the vision tower as it is"})
-    max_prompt_length: int = field(
-        default=1300, metadata={"help": "rows whose prompt, picture included, has more tokens are left out"}
-    )
-    resample_rounds: int = field(
-        default=0, metadata={"help": "replace groups that were all paid the same, so often at most"}
-    )
-    sheet_steps: int = field(
-        default=0, metadata={"help": "a contact sheet of the answers every so many steps"}
-    )
 
 
 def main(argv: list[str] | None = None) -> Trainer:
@@ -116,8 +86,16 @@ def main(argv: list[str] | None = None) -> Trainer:
                 run.held_out, preset, rows=run.held_out_rows, split=run.held_out_split, fits=fits
             )
             report = f"{report}\nheld out: {other}"
+            if None in held_out["masks"]:
+                raise DatasetError(f"{run.held_out} has boxes alone; held-out data is judged by its masks")
     if args.process_index == 0:
         print(report)
+    prompts = args.generation_batch_size // args.num_generations
+    if len(rows) < prompts:
+        raise DatasetError(
+            f"{run.data} has {len(rows)} usable rows, and each step answers {prompts}: bring more, or lower "
+            "--gradient_accumulation_steps"
+        )
 
     # -------------------------------------------------------------------------------------------- rewards
     rewards = list(RECIPES[run.rewards])
@@ -147,20 +125,23 @@ def main(argv: list[str] | None = None) -> Trainer:
     if run.resample_rounds:
         kind, options = ResamplingTrainer, {"rounds": run.resample_rounds}
     sheets = ContactSheets(Path(args.output_dir) / "sheets", run.sheet_steps)
-    trainer = kind(
-        model=weights,
-        reward_funcs=rewards,
-        args=args,
-        train_dataset=rows,
-        eval_dataset=held_out,
-        processing_class=processor,
-        peft_config=get_peft_config(model),
-        quantization_config=get_quantization_config(model),
-        extras={"segzero.json": json.dumps(settings, indent=2) + "\n", "recipe.yaml": recipe},
-        judge=masks,
-        show=sheets if run.sheet_steps and args.process_index == 0 else None,
-        **options,
-    )
+    try:
+        trainer = kind(
+            model=weights,
+            reward_funcs=rewards,
+            args=args,
+            train_dataset=rows,
+            eval_dataset=held_out,
+            processing_class=processor,
+            peft_config=get_peft_config(model),
+            quantization_config=get_quantization_config(model),
+            extras={"segzero.json": json.dumps(settings, indent=2) + "\n", "recipe.yaml": recipe},
+            judge=masks,
+            show=sheets if run.sheet_steps and args.process_index == 0 else None,
+            **options,
+        )
+    except ImportError as error:  # vLLM, bitsandbytes, …: looked for when a setting asks for them
+        raise SystemExit(f"train/grpo.py: what a setting wants is missing: {in_one_line(error)}") from error
     if run.freeze_vision:
         trainer.bare_model.model.visual.requires_grad_(False)
     for usual in (ProgressCallback, PrinterCallback):
@@ -177,20 +158,6 @@ def main(argv: list[str] | None = None) -> Trainer:
     if args.process_index == 0:
         print(summary(trainer.state), f"the model: {end}", sep="\n")
     return trainer
-
-
-def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig, str]:
-    """The command line's fields over the recipe's, and the recipe's text with that command line on top."""
-    if "--config" not in argv:
-        argv = ["--config", str(DEFAULT_RECIPE), *argv]
-    parser = TrlParser((RunConfig, GRPOConfig, ModelConfig))
-    parser.set_defaults(report_to="trackio" if find_spec("trackio") else "none")
-    run, args, model = parser.parse_args_and_config(argv)
-    for name, known in (("preset", PRESETS), ("rewards", RECIPES)):
-        if getattr(run, name) not in known:
-            raise SystemExit(f"--{name} is one of {', '.join(known)}, not {getattr(run, name)}")
-    text = Path(argv[argv.index("--config") + 1]).read_text(encoding="utf-8")
-    return run, args, model, f"# train/grpo.py {shlex.join(argv)}\n{text}"
 
 
 def usable_cpus() -> int:

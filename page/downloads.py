@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,17 +62,20 @@ class Download(gr.HTML):
         return {"type": "object"}
 
 
-def take(visit: Visit) -> tuple[View | None, Parcel | None]:
+def take(visit: Visit) -> Iterator[tuple[View | None, Any]]:
     """-> stage, download: everything about the answer that the stage shows, at the picture's full size."""
     if visit.result is None:
         visit.tell("Nothing to take away here", "bad")
-        return visit.view, None
+        yield visit.view, gr.skip()
+        return
+    visit.tell("Packing…")
+    yield visit.view, gr.skip()
     buffer = io.BytesIO()
     save_zip(visit.result, buffer)
     name = name_of(visit.result.question)
     path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
     visit.tell(f"Zip of {buffer.tell() / 1e6:.1f} MB")
-    return visit.view, Parcel(path, name, time.time())
+    yield visit.view, Parcel(path, name, time.time())
 
 
 def name_of(question: str) -> str:

@@ -73,10 +73,7 @@ const ACTIONS = {
   },
   undo: () => trigger("undo", {}),
   save: () => trigger("save", {}),
-  take: () => {
-    say("Packing…");
-    trigger("take", {});
-  },
+  take: () => trigger("take", {}),
   inspect: () => (state.inspecting ? closeInspector() : openInspector(state.singled || 1)),
   earlier: () => trigger("recall", { number: state.view.number - 1 }),
   later: () => trigger("recall", { number: state.view.number + 1 }),

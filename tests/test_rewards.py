@@ -34,8 +34,8 @@ OWN = [
     ("an honest nothing", tagged("[]"), "[]", [3, 0.7, *CLEAN]),
     ("a hallucination", tagged(ONE), "[]", [0, 0, *CLEAN]),
     ("nothing where there is something", tagged("[]"), ONE, [0, 0, *CLEAN]),
-    ("one of two", tagged(ONE), TWO, [1.5, 0.7, *CLEAN]),
-    ("one too many", tagged(TWO), ONE, [1.5, 0.7, *CLEAN]),
+    ("one of two", tagged(ONE), TWO, [1.5, 0.35, *CLEAN]),
+    ("one too many", tagged(TWO), ONE, [1.5, 0.35, *CLEAN]),
     ("no tags", ONE, ONE, [3, 0.7, 0, 0, 0]),
     ("a code fence", tagged(f"```json\n{ONE}\n```"), ONE, [3, 0.7, 0, 0.1, 0.1]),
     # IoU 8100 / 11900, ten pixels off, no point off
@@ -113,17 +113,26 @@ def test_every_step_towards_the_object_pays():
     assert all(later > before for before, later in zip(paid, paid[1:], strict=False))
 
 
-def test_form_alone_is_worth_less_than_any_overlap():
+def test_form_alone_is_worth_less_than_a_box_that_overlaps():
     rng = np.random.default_rng(2)
     form = max(
-        total(tagged(answer), TWO) for answer in ("[]", "{}", "no", '[{"bbox_2d": [1]}]', '{"bbox": 3}')
+        total(tagged(answer), ONE) for answer in ("[]", "{}", "no", '[{"bbox_2d": [1]}]', '{"bbox": 3}')
     )
     for _ in range(30):
         x, y = rng.integers(199 - 150, 199, 2)
-        boxes = [[int(x), int(y), int(x) + 150, int(y) + 150]] + [
-            random_box(rng) for _ in range(rng.integers(0, 9))
-        ]
-        assert total("so " + written(boxes, [[0, 0]] * len(boxes)), TWO) > form
+        assert total("so " + written([[int(x), int(y), int(x) + 150, int(y) + 150]], [[0, 0]]), ONE) > form
+
+
+def test_boxes_sprayed_over_the_picture_cost():
+    """However many miss or hit beside the one that is meant: each further one takes from what it is paid."""
+    rng = np.random.default_rng(3)
+    boxes = [[100, 100, 199, 199]]
+    paid = [total(tagged(written(boxes, [centre(box) for box in boxes])), ONE)]
+    for _ in range(6):
+        boxes.append(random_box(rng))
+        paid.append(total(tagged(written(boxes, [centre(box) for box in boxes])), ONE))
+    assert paid[0] == pytest.approx(4) and paid[1] == pytest.approx(3.7 / 2 + 0.3)
+    assert all(more < fewer for fewer, more in zip(paid, paid[1:], strict=False)), paid
 
 
 def test_pay_goes_by_the_frame():

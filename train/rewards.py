@@ -7,14 +7,16 @@
 "segzero", the default, pays at most 4:
 
     accuracy       3.0  every object's box and points, best matched, over the larger number of objects
-    closeness      0.7  how near the nearest box comes to an object; in full as soon as two overlap
+    closeness      0.7  how near each box comes to its object, matched likewise; in full where they overlap
     clean_answer   0.1  the answer is in its dialect, nothing read by mercy
     thinking_tags  0.1  a thought and an answer in their tags, nothing else
     thought        0.1  there is a thought, and it does not go round in circles
 
-All of the form together (0.3) is less than any box that overlaps an object (0.7). Where nothing matches, an
-answer that says so gets the accuracy and closeness in full and a box gets neither. Nothing has a threshold:
-distances pay half at the published one, more below and less above, so that answers of a group differ.
+All of the form together (0.3) is less than a box that overlaps its object (0.7), and further boxes that hit
+nothing take from both of the large parts: were they free, a model that is unsure would learn to spray them.
+Where nothing matches, an answer that says so gets the accuracy and closeness in full and a box gets neither.
+Nothing has a threshold: distances pay half at the published one, more below and less above, so that answers
+of a group differ.
 
 Every function takes the columns `solution` and, for another frame than the published one, `frame_px`.
 """
@@ -65,12 +67,12 @@ def accuracy(text: str, solution: str, frame_px: int) -> float:
 
 @per_answer
 def closeness(text: str, solution: str, frame_px: int) -> float:
-    """0 to 0.7: by the smallest gap between any box and any true one, in full when there is none."""
+    """0 to 0.7: the pairs by the gap between their boxes, in full without one, over the larger number."""
     answer, truth = _read(text, solution, frame_px)
     if not truth:
         return CLOSENESS * (answer.status == "no_target")
-    gaps = [_gap(a.box_xyxy, b.box_xyxy) for a in answer.targets for b in truth]
-    return CLOSENESS * _half_at(min(gaps), GAP_PX, frame_px) if gaps else 0.0
+    gaps = [[_gap(a.box_xyxy, b.box_xyxy) for b in truth] for a in answer.targets]
+    return CLOSENESS * _matched([[_half_at(gap, GAP_PX, frame_px) for gap in row] for row in gaps])
 
 
 def _pair_score(target: Target, truth: Target, frame_px: int) -> float:

@@ -134,6 +134,10 @@ function drawControls() {
   enable("save", settled);
   find("[data-do=save]").hidden = !props.saves;
   find(".turns").hidden = !view || view.count < 2;
+  // The conversation marks the question whose answer is shown, when there are several.
+  document.querySelectorAll("#chat .user-row").forEach((asked, index) => {
+    asked.toggleAttribute("data-shown", Boolean(view) && view.count > 1 && index === view.number - 1);
+  });
   if (!view) return;
   find(".turns span").textContent = view.number + " / " + view.count;
   enable("earlier", settled && view.number > 1);

@@ -46,24 +46,37 @@ async function decodeAnew(object) {
     }
   }
   if (!area) return { width, height, inside, area, x: 0, y: 0, fill: null, edge: null };
-  const reach = Math.max(1, Math.round(Math.max(width, height) / 450));
-  const [left, top] = [x1 - reach, y1 - reach];
-  const fill = surface(x2 - x1 + 1 + 2 * reach, y2 - y1 + 1 + 2 * reach);
+  const reach = Math.max(1, Math.round(Math.max(width, height) / 500));
+  const margin = 2 * reach;
+  const [left, top] = [x1 - margin, y1 - margin];
+  const fill = surface(x2 - x1 + 1 + 2 * margin, y2 - y1 + 1 + 2 * margin);
   fill.getContext("2d").putImageData(data, -left, -top);
   return { width, height, inside, area, x: left, y: top, fill, edge: outline(fill, reach) };
 }
 
-// The mask moved a little in eight directions, less the mask itself.
+// A line around the mask in its colour, and one in white around that: it shows on a ground of the same colour.
 function outline(fill, reach) {
-  const edge = surface(fill.width, fill.height);
+  const edge = spread(fill, 2 * reach);
   const pen = edge.getContext("2d");
+  pen.globalCompositeOperation = "source-in";
+  pen.fillStyle = "rgb(255 255 255 / 80%)";
+  pen.fillRect(0, 0, edge.width, edge.height);
+  pen.globalCompositeOperation = "source-over";
+  pen.drawImage(spread(fill, reach), 0, 0);
+  pen.globalCompositeOperation = "destination-out";
+  pen.drawImage(fill, 0, 0);
+  return edge;
+}
+
+// The mask moved by `reach` in eight directions, all on one canvas.
+function spread(fill, reach) {
+  const wide = surface(fill.width, fill.height);
+  const pen = wide.getContext("2d");
   for (let k = 0; k < 8; k++) {
     const angle = (k * Math.PI) / 4;
     pen.drawImage(fill, Math.round(Math.cos(angle) * reach), Math.round(Math.sin(angle) * reach));
   }
-  pen.globalCompositeOperation = "destination-out";
-  pen.drawImage(fill, 0, 0);
-  return edge;
+  return wide;
 }
 
 // The smallest object whose mask is at a place given in pixels of the picture.

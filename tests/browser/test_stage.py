@@ -143,6 +143,7 @@ def test_earlier_answers_come_back(answered: Tab, screenshot):
     tab.wait_for("1 / 2", ".turns")
     tab.wait_until_painted(0.1, 0.3)
     tab.wait_for("2 objects", ".status")
+    assert tab.page.inner_text("#chat .user-row[data-shown]").strip() == "What is left and right?"
     tab.do("later")
     tab.wait_for("2 / 2", ".turns")
     tab.wait_until_painted(0.1, 0.3, painted=False)

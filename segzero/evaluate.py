@@ -97,9 +97,10 @@ def evaluate(args: argparse.Namespace, process: Process) -> int:
     print(printable(table(totals)), "", sep="\n")
     print(printable("\n".join(tell_left_out(refused, folder.folder / LEFT_OUT))))
     if earlier := left_out_before(path):
-        print(f"{earlier} more were left out when the data was prepared: {rows_file(path).parent / LEFT_OUT}")
+        print(f"{earlier} more left out when the data was prepared: {rows_file(path).parent / LEFT_OUT}")
     if speed:
-        print("{answered} questions in {seconds:.1f} s, {a_second:.2f} a second".format(**speed))
+        of_all = f" by the first of {process.count} processes" if process.count > 1 else ""
+        print("{answered} questions in {seconds:.1f} s, {a_second:.2f} a second".format(**speed) + of_all)
     print(f"all of it: {folder.folder}")
     if args.report:
         from segzero.browse import write_report  # draws: only who wants a page needs it

@@ -30,11 +30,11 @@ def test_a_set_of_the_hub():
     image = {"bytes": png.getvalue(), "path": None}
     mask = rectangle(1, 1, 3, 3).tolist()
     rows = {
-        "image": [image, image, image, image],
-        "text": ["what is red?", "and this?", "turned", "ragged"],
-        "mask": [mask, mask, rectangle(1, 1, 3, 3).T.tolist(), [[True], [True, False]]],
-        "image_id": ["p/1", "p/1", "p/1", "p/1"],
-        "ann_id": [0, 1, 2, 3],
+        "image": [image] * 6,
+        "text": ["what is red?", "and this?", "turned", "ragged", "what is red?", "other words"],
+        "mask": [mask, mask, rectangle(1, 1, 3, 3).T.tolist(), [[True], [True, False]], mask, mask],
+        "image_id": ["p/1"] * 6,
+        "ann_id": [0, 1, 2, 3, 0, 0],
     }
     Path("set").mkdir()
     made = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image(decode=False))
@@ -44,10 +44,15 @@ def test_a_set_of_the_hub():
     assert [(s.id, s.question, s.image) for s in samples] == [
         ("p/1-0", "what is red?", "images/1.png"),
         ("p/1-1", "and this?", "images/1.png"),
+        ("p/1-0-row5", "other words", "images/1.png"),
     ]
     assert (load(samples[0]).truth == rectangle(1, 1, 3, 3)).all()
     told = [json.loads(line)["reason"] for line in Path("out/left_out.jsonl").read_text().splitlines()]
-    assert told == ["a mask of another size than its picture", "the mask's rows are of different lengths"]
+    assert told == [
+        "a mask of another size than its picture",
+        "the mask's rows are of different lengths",
+        "a duplicate id",
+    ]
 
 
 @pytest.mark.parametrize("splits", [None, ("train", "test")])

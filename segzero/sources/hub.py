@@ -3,7 +3,8 @@
 python -m segzero prepare hub Ricky06662/ReasonSeg_val --out data/reasonseg-val
 
 Columns: image, text (one, or a list of several wordings), mask (rows of booleans); image_id and ann_id make
-the id. Others are not looked at: the box is taken from the mask.
+the id, and the row's number where other words are about the same object. Others are not looked at: the box is
+taken from the mask.
 """
 
 from __future__ import annotations
@@ -73,12 +74,15 @@ def _rows(datasets: ModuleType, name: str, split: str | None) -> Any:
 
 def _items(rows: Any) -> Iterator[Item | LeftOut]:
     named = [column for column in ("image_id", "ann_id") if column in rows.column_names]
+    said: dict[str, Any] = {}  # by id
     for index in range(len(rows)):
         row = rows[index : index + 1]  # a table of one row
         parts = [str(row[column][0].as_py()) for column in named]
         name = "-".join(parts) or str(index)
         picture = row["image"][0].as_py()
         texts = row["text"][0].as_py()
+        if said.setdefault(name, texts) != texts:  # a further expression; the same words are a duplicate
+            name = f"{name}-row{index}"
         try:
             mask = _mask(row["mask"][0])
             data = _bytes(picture)

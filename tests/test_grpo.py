@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from segzero.reasoner import Reasoner
 from train.console import Console
 from train.grpo import LANGUAGE_LAYERS, main, usable_cpus
 from train.sheet import sheet
-from train.trainer import Rollout
+from train.trainer import Rollout, last_checkpoint
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -195,6 +196,28 @@ def test_two_processes_stop_and_go_on(model, pictures, tmp_path):
     shutil.copytree(tmp_path / "whole" / "checkpoint-1", tmp_path / "again" / "checkpoint-1")
     assert "going on after" in launch(tmp_path / "again")
     whole, again = weights(tmp_path / "whole" / "model"), weights(tmp_path / "again" / "model")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(model, pictures, tmp_path):
+    steps = ["--max_steps", "12", "--save_steps", "2", "--save_total_limit", "12"]
+    argv = arguments(model, pictures, tmp_path / "killed", *steps)
+    run = subprocess.Popen(
+        [sys.executable, "train/grpo.py", *argv],
+        cwd=REPO,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while (reached := last_checkpoint(tmp_path / "killed")) is None:
+        assert run.poll() is None, "the run ended before it had saved anything"
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    assert reached.name in ("checkpoint-2", "checkpoint-4") and not (tmp_path / "killed" / "model").exists()
+    main(argv)
+    main(arguments(model, pictures, tmp_path / "whole", *steps))
+    again, whole = weights(tmp_path / "killed" / "model"), weights(tmp_path / "whole" / "model")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 

@@ -160,6 +160,12 @@ def test_what_a_launcher_tells(environment: dict, expected: Process):
     assert Process.of_environment(environment) == expected
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+def test_the_shares_of_all_processes_are_all_samples_in_their_order(count: int):
+    shares = [list(Process(rank, count).share(range(8))) for rank in range(count)]
+    assert sum(shares, []) == list(range(8)) and max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 def test_what_cannot_be_used_is_counted_and_told(reasoner: Reasoner, capsys):
     (Path("mine/images") / "blue.png").write_bytes(b"broken")
     rows = Path("mine/data.jsonl").read_text().splitlines()

@@ -62,6 +62,17 @@ def test_it_fits_can_be_read_and_asks_nobody_else(
     assert not tab.errors
 
 
+def test_it_fits_windows_of_other_sizes(open_tab, picture: Path):
+    tab = open_tab()
+    tab.upload(picture)
+    tab.answer("Which tenths?")
+    for width, height in [(360, 640), (844, 390), (820, 1180), (1024, 768), (1920, 1080)]:
+        tab.page.set_viewport_size({"width": width, "height": height})
+        assert tab.page.evaluate(OVERFLOW) == [0, 0], (width, height)
+        bottom = tab.page.evaluate("document.querySelector('#question').getBoundingClientRect().bottom")
+        assert bottom <= height
+
+
 def test_faint_text_would_be_found(open_tab):
     tab = open_tab()
     tab.page.evaluate("""() => document.querySelector(".header").insertAdjacentHTML(

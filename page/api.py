@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -37,10 +38,13 @@ class Api:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._decoding = threading.Lock()  # pictures are checked before they wait: one in memory at a time
 
     def check(self, image: dict, question: str) -> list[dict[str, Any]]:
         """Before a call waits in the queue: what is wrong with picture and question. To HTTP, status 422."""
-        return [_verdict(lambda: load_picture(uploaded(image))), _verdict(lambda: check_question(question))]
+        asked = _verdict(lambda: check_question(question))
+        with self._decoding:
+            return [_verdict(lambda: load_picture(uploaded(image))), asked]
 
     def segment(self, image: gr.FileData, question: str) -> Iterator[dict]:
         """Find what a question about a picture means; yields what is known so far, at last everything."""

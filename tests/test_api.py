@@ -158,7 +158,8 @@ def test_an_answer_streams_to_gradio_client(client: Client, picture: Path):
     assert np.allclose(result.scores, [0.9, 0.8])
 
 
-def test_cancelling_stops_the_model(client: Client, picture: Path, pipeline: Busy):
+def test_cancelling_stops_the_model(client: Client, picture: Path, pipeline: Busy, monkeypatch):
+    monkeypatch.setattr(pipeline, "_pause", 0.5)  # the thought would take 8 s
     stopped = pipeline.stopped
     job = ask(client, picture, "What is left?")
     for state in job:
@@ -191,7 +192,8 @@ def test_a_fault_is_one_line_to_the_caller(client: Client, picture: Path, caplog
     assert "the fake model fell over" in caplog.text
 
 
-def test_one_question_at_a_time_and_each_knows_its_place(client: Client, picture: Path, pipeline: Busy):
+def test_one_question_at_a_time_and_each_knows_its_place(client, picture, pipeline: Busy, monkeypatch):
+    monkeypatch.setattr(pipeline, "_pause", 0.08)
     jobs = [
         ask(client, picture, "What is left?", name) for name in ("/segment", "/segment", "/segment_picture")
     ]
@@ -212,7 +214,8 @@ def test_page_and_programs_share_the_slot(page: gr.Blocks):
 # ----------------------------------------------------------------------------------------------- HTTP
 
 
-def test_whoever_hangs_up_stops_the_model(address: str, picture: Path, pipeline: Busy):
+def test_whoever_hangs_up_stops_the_model(address: str, picture: Path, pipeline: Busy, monkeypatch):
+    monkeypatch.setattr(pipeline, "_pause", 0.5)
     stopped = pipeline.stopped
     call = post(address, put(address, picture)).json()["event_id"]
     with httpx.stream("GET", f"{address}/gradio_api/call/segment/{call}") as reply:

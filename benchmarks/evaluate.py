@@ -10,8 +10,8 @@ data, so that a machine which is busy at times is so for both; seconds of the pr
 which others' work disturbs less.
 
 Without --data it composes test scenes, 96 questions about as many pictures and 96 about 24: benchmarks ask
-about a picture once (ReasonSeg) or often (RefCOCO: seven times). Prints, and writes where asked, one JSON
-with samples a second of each way, their ratio, and the gIoU of each.
+about a picture once (ReasonSeg) or often (RefCOCO: seven times), and writes the table in docs/evaluation.md.
+Prints, and writes where asked, one JSON with samples a second of each way, their ratio, and the gIoU of each.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ if not __package__:  # run as a file: Python then looks for modules beside it, n
 import numpy as np
 import torch
 
+from benchmarks.composed import scenes, write_table
 from segzero.answer import STOP, parse_answer
-from segzero.dataset import ROWS, Sample, load, read_samples
-from segzero.dataset_writer import write_dataset
+from segzero.dataset import Sample, load, read_samples
 from segzero.evaluation import ON_A_CPU, ON_A_GPU, answer
 from segzero.geometry import to_frame
 from segzero.metrics import Overlap, overlap
 from segzero.options import add_model_options, load_pipeline
 from segzero.pipeline import Pipeline
 from train.mini.evaluate import fingerprint
-from train.mini.export import items
 
 WARM_UP = 2
 QUESTIONS = 96
@@ -123,21 +122,25 @@ def measure(pipeline: Pipeline, samples: Sequence[Sample], at_once: int, turns: 
     }
 
 
+def as_table(found: dict) -> list[str]:
+    """The numbers on composed scenes as lines of Markdown."""
+    lines = ["| questions | one at a time | evaluate | ratio | by the clock |", "|---|---|---|---|---|"]
+    for name, each in found.items():
+        if isinstance(each, dict):
+            plain, ours = (f"{spent:.3f} s" for spent in each["cpu_seconds_a_sample"].values())
+            lines.append(f"| {name} | {plain} | {ours} | {each['cpu_ratio']:.1f} x | {each['ratio']:.1f} x |")
+    cores = "one core" if found["cores"] == 1 else f"{found['cores']} cores"
+    busy = f"for which {found['processes_waiting_for_a_core']:g} processes waited"
+    about = f"weights `{found['weights']}`, {cores}, {busy}"
+    return [*lines, "", f"Seconds of the processor for each question, at the same masks; {about}."]
+
+
 def on_a_cpu(pipeline: Pipeline) -> bool:
     return pipeline.reasoner.model.device.type == "cpu"
 
 
 def _iou(one: Overlap) -> float:
     return one.intersection / one.union if one.union else 1.0
-
-
-def composed(a_picture: int) -> Path:
-    """Test scenes with so many questions about each, made at the first call."""
-    folder = Path(f"runs/data/benchmark-{a_picture}")
-    if not (folder / ROWS).exists():
-        scenes = QUESTIONS // a_picture
-        write_dataset(folder, items("test", scenes, a_picture, seed=7), QUESTIONS)
-    return folder
 
 
 def main() -> None:
@@ -150,7 +153,6 @@ def main() -> None:
     add("--out", type=Path, metavar="JSON", help="write the numbers there as well")
     add_model_options(parser)
     args = parser.parse_args()
-    folders = args.data or [composed(1), composed(4)]
     pipeline = load_pipeline(args)
     at_once = args.batch or (ON_A_CPU if on_a_cpu(pipeline) else ON_A_GPU)
     machine = platform.machine() if on_a_cpu(pipeline) else torch.cuda.get_device_name()
@@ -161,13 +163,18 @@ def main() -> None:
         "processes_waiting_for_a_core": round(os.getloadavg()[0], 1),
         "weights": fingerprint(pipeline.preset.reasoner, pipeline.preset.segmenter),
     }
-    for folder in folders:
+    for folder in args.data or ():
         samples = read_samples(folder)[0][: args.limit]
         found[folder.name] = measure(pipeline, samples, at_once, args.turns)
+    for each in () if args.data else (1, 4):
+        with scenes(QUESTIONS // each, each) as samples:
+            found[f"{each} a picture"] = measure(pipeline, samples[: args.limit], at_once, args.turns)
     print(json.dumps(found, indent=2))
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(found, indent=2) + "\n")
+    if not args.data:
+        write_table("speed", as_table(found))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("--report", type=Path, metavar="FOLDER", help="write a page to look at every sample, the worst first")
     add("--batch", type=_positive, metavar="N", help="answers written at a time (default: 16, on a CPU 48)")
     add("--limit", type=_positive, metavar="N", help="only the first N questions")
-    add("--samples", type=_positive, metavar="K", help="draw K answers to each question and let them vote")
+    add("--samples", type=_positive, metavar="K", help="draw K - 1 more answers to each question; all vote")
     add(
         "--compare",
         nargs=2,

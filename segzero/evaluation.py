@@ -39,7 +39,7 @@ ON_A_GPU, ON_A_CPU = 16, 48
 
 @dataclass(frozen=True)
 class Draws:
-    """How many answers to draw for each question, and how boldly."""
+    """How many answers to each question: the first greedy, the others drawn, and how boldly."""
 
     count: int
     temperature: float = TEMPERATURE
@@ -81,7 +81,7 @@ def answer(
     """Yield the record of each sample as it is done. Raises what the models raise, but not SegmenterError.
 
     at_once: how many answers the reasoner writes at a time. draws: None answers once and greedily, as the
-    published results are; else see segzero.voting.
+    published results are; else more answers are drawn beside that one, and vote (segzero.voting).
     """
     share = 1 if draws is None else draws.count
     opened: dict[str, _Open] = {}
@@ -142,10 +142,8 @@ def _asks(
         name, prompt = each.sample.id, pipeline.preset.dialect.prompt(each.sample.question)
         opened[name] = each
         each.asked = perf_counter()
-        if draws is None:
-            yield Ask((name, 0), each.frame, prompt)
-            continue
-        for number in range(draws.count):
+        yield Ask((name, 0), each.frame, prompt)
+        for number in range(1, 1 if draws is None else draws.count):
             yield Ask((name, number), each.frame, prompt, draws.temperature, _seed(name, number))
 
 

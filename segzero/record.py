@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Record:
         regions taken for part of the truth; None when there are none.
     seconds: "segmentation", and "reasoning": its share of the time of the batch it was answered in.
     box_iou: see metrics.Counted. mask: COCO run lengths of everything predicted.
-    answers, confidence, votes: of several drawn answers (segzero/voting.py): what each said, how far they
+    answers, confidence, votes: of several answers (segzero/voting.py): what each said, how far they
         agree (0..1), and the overlap under each rule of voting.
     """
 
@@ -71,6 +71,13 @@ class Record:
         if self.overlap is None or self.status in ("unreadable", "segmenter_error"):
             return 0.0
         return self.overlap.intersection / self.overlap.union if self.overlap.union else 1.0
+
+    def under(self, rule: str) -> Record:
+        """The record as it would be under a rule of voting, or of its first answer alone."""
+        if rule in self.votes:
+            return replace(self, status="ok", overlap=self.votes[rule])
+        truth = 0 if self.overlap is None else self.overlap.truth
+        return replace(self, status="unreadable", overlap=Overlap(0, truth, 0, truth))
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from segzero.metrics import Estimate, Overlap, compare, measure
+from segzero.metrics import Estimate, compare, measure
 from segzero.protocols import PROTOCOLS, STRICT, Protocol, count
 from segzero.record import Record
 from segzero.report import count as counted
@@ -111,9 +111,9 @@ def _metrics(records: Sequence[Record], protocol: Protocol) -> Metrics:
 
 
 def _voting(records: Sequence[Record]) -> dict[str, Any]:
-    """gIoU of each rule, strict; what it gains on one answer; and what agreement tells of being right."""
+    """gIoU of each rule, strict; its gain on the greedy answer; what agreement tells of being right."""
     pictures = [record.picture for record in records]
-    by_rule = {rule: [count(_under(record, rule), STRICT) for record in records] for rule in (*RULES, ONE)}
+    by_rule = {rule: [count(record.under(rule), STRICT) for record in records] for rule in (*RULES, ONE)}
     one = by_rule[ONE]
     order = np.argsort([-record.confidence for record in records], kind="stable")
     half = len(order) // 2
@@ -130,14 +130,6 @@ def _voting(records: Sequence[Record]) -> dict[str, Any]:
         "iou_of_more_agreeing_half": round(float(iou[order[:half]].mean()), 4) if half else None,
         "iou_of_less_agreeing_half": round(float(iou[order[half:]].mean()), 4) if half else None,
     }
-
-
-def _under(record: Record, rule: str) -> Record:
-    """The record as it would be under a rule of voting."""
-    if rule in record.votes:
-        return replace(record, status="ok", overlap=record.votes[rule])
-    truth = record.overlap.truth
-    return replace(record, status="unreadable", overlap=Overlap(0, truth, 0, truth))
 
 
 def _voting_lines(voting: dict[str, Any]) -> list[str]:

@@ -1,12 +1,12 @@
-"""One mask from several drawn answers, and how far they agree: quality bought with more answers.
+"""One mask from several answers, and how far they agree: quality bought with more answers.
 
     result = vote([mask_a, mask_b, None])            # None: an answer that failed
     result.masks["weighted"], result.agreement
 
-Rules, all fed by the answers' mean IoU with each other:
-    weighted   each pixel by majority, an answer weighing as much as it agrees with the others; the default
+Rules, of which docs/evaluation.md says what they bring:
+    medoid     the whole mask of the answer that agrees most with the others, by mean IoU
+    weighted   each pixel by majority, an answer weighing as much as it agrees with the medoid
     majority   each pixel by majority, all answers alike
-    medoid     the whole mask of the answer that agrees most
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RULES = ("weighted", "majority", "medoid")
-ONE = "one"  # beside the rules: the first answer alone
+ONE = "one"  # beside the rules: the first answer, the greedy one, alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +39,10 @@ def vote(answers: Sequence[np.ndarray | None]) -> Vote:
     ious = pairwise_iou(masks)
     others = ious.sum(1) - 1  # an answer's own vote for itself does not count
     pairs = len(answers) * (len(answers) - 1)
-    weights = others if others.any() else np.ones(len(voters))
-    best = int(np.argmax(weights))
+    best = int(np.argmax(others))  # of equals the first
     return Vote(
         masks={
-            "weighted": _majority(masks, weights, masks[best]),
+            "weighted": _majority(masks, ious[best], masks[best]),
             "majority": _majority(masks, np.ones(len(voters)), masks[best]),
             "medoid": masks[best],
         },

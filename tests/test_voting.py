@@ -36,6 +36,14 @@ def test_weights_outvote_numbers():
     assert (result.masks["weighted"] == LEFT).all()
 
 
+def test_answers_about_other_things_do_not_water_the_best_down():
+    # The medoid is MORE; beside it LEFT weighs 0.8, the third 1/6, the last nothing: half of all is 0.98.
+    result = vote([LEFT, MORE, mask("..##", "...."), mask("...#", "..##")])
+    assert result.medoid == 1 and (result.masks["weighted"] == MORE).all()
+    three = vote([LEFT, MORE, mask("##..", "##.#"), RIGHT])  # medoid LEFT: 1, 0.8, 0.8 and 0
+    assert three.medoid == 0 and (three.masks["weighted"] == LEFT).all()
+
+
 def test_honest_answers_of_nothing_can_win():
     result = vote([NOTHING, NOTHING, LEFT])
     assert not result.masks["weighted"].any() and not result.masks["majority"].any()

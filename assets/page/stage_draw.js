@@ -1,6 +1,6 @@
 // Painting: masks, boxes, points, and the tools of a correction, on the canvas over the picture.
 
-const FADE_IN_MS = 350;
+const FADE_IN_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : 350;
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"]; // of a box, clockwise
 const firstSeen = new Map(); // an object's number -> when its mask first showed
 let frame = 0;

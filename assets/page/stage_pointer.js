@@ -70,20 +70,22 @@ function addPoint([x, y], add) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (!state.tool || event.button === 1 || !objectOf(state.singled)) return;
+  if (!state.tool || state.drag || event.button === 1 || !objectOf(state.singled)) return;
   event.preventDefault();
   canvas.focus({ preventScroll: true });
   canvas.setPointerCapture(event.pointerId);
   const { box } = objectOf(state.singled);
   const start = [event.clientX, event.clientY];
   state.cursor = null;
-  state.drag = { handle: handleAt(event), from: placeOf(event), whole: box, box, start, moved: false };
+  const [handle, from, id] = [handleAt(event), placeOf(event), event.pointerId];
+  state.drag = { id, handle, from, whole: box, box, start, moved: false };
 });
 
 canvas.addEventListener("pointermove", (event) => {
   if (!state.view) return;
   const { drag } = state;
   if (drag) {
+    if (event.pointerId !== drag.id) return; // a second finger
     const far = Math.hypot(event.clientX - drag.start[0], event.clientY - drag.start[1]);
     drag.moved ||= far > CLICK_PX;
     drag.box = dragged(drag, clipped(placeOf(event)));
@@ -102,8 +104,8 @@ canvas.addEventListener("pointermove", (event) => {
 
 canvas.addEventListener("pointerup", (event) => {
   const { drag } = state;
+  if (!drag || event.pointerId !== drag.id) return;
   state.drag = null;
-  if (!drag) return;
   if (!drag.moved) {
     if (!drag.handle) addPoint(drag.from, !removes(event));
   } else if (state.view.state === "done") {

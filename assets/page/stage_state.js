@@ -16,7 +16,7 @@ const state = {
   hovered: 0, // numbers of objects, 0 for none
   singled: 0,
   tool: "", // "add" or "remove" while correcting: what a click does
-  drag: null, // a box being drawn or changed: {handle, from, box, moved}, in pixels of the picture
+  drag: null, // a pointer that is down: {id, handle, from, whole, box, start, moved}; see stage_pointer.js
   waiting: [], // clicks that the server has not answered: [x, y, add]
   cursor: null, // where the keyboard points: [x, y]
   inspecting: false,

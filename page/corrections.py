@@ -7,6 +7,7 @@ accelerate launch train/grpo.py --data runs/corrections
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from pathlib import Path
@@ -34,7 +35,7 @@ class Corrections:
         if not masks:
             raise ValueError("There is no mask to save.")
         with self._lock:
-            row = {"image": self._keep(Path(picture)), "question": result.question, "masks": masks}
+            row = {"image": self._keep(Path(picture), result), "question": result.question, "masks": masks}
             path = self.folder / ROWS
             lines = path.read_text("utf-8").splitlines() if path.exists() else []
             lines = [line for line in lines if not _same(line, row)]
@@ -44,10 +45,18 @@ class Corrections:
             part.replace(path)
         return len(lines)
 
-    def _keep(self, picture: Path) -> str:
-        """The name in the folder of the picture, copied as it is, once, under the hash of its bytes."""
-        data = picture.read_bytes()
-        name = f"images/{hashlib.sha256(data).hexdigest()[:16]}{picture.suffix.lower()}"
+    def _keep(self, picture: Path, result: Result) -> str:
+        """The name in the folder of the picture, copied as it is, once, under the hash of its bytes.
+
+        Where the file is gone, as uploads are after an hour, the result's own picture takes its place.
+        """
+        if picture.exists() or result.picture is None:
+            data, suffix = picture.read_bytes(), picture.suffix.lower()
+        else:
+            buffer = io.BytesIO()
+            result.picture.save(buffer, "PNG")
+            data, suffix = buffer.getvalue(), ".png"
+        name = f"images/{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         if not (self.folder / name).exists():
             (self.folder / name).write_bytes(data)

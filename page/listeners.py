@@ -156,9 +156,9 @@ class Listeners:
         if visit.busy or number == visit.at:
             return (visit, *[gr.skip()] * 5)
         try:
-            visit.recall(number)
-        except (IndexError, PictureError) as error:
-            gr.Warning(str(error))
+            visit.recall(number, self._cache)
+        except (IndexError, PictureError):
+            gr.Warning("That picture is gone: uploads are deleted after an hour.")
             return (visit, *[gr.skip()] * 5)
         return self._staged(visit, ASKING)
 

@@ -83,6 +83,10 @@ class View:
         path = save_bytes_to_cache(buffer.getvalue(), "picture.jpg", cache_dir=cache)
         return cls(path, image.size, copy.size, status=status)
 
+    def kept(self, image: Image.Image, cache: str) -> View:
+        """The same; the copy of its picture is written again if it was swept away (page/uploads.py)."""
+        return self if Path(self.path).exists() else replace(self, path=View.of(image, cache).path)
+
     def with_target(self, index: int, target: Target) -> View:
         """The same with object `index` (from 0) located but not yet segmented."""
         return self._with(index, Shown(index + 1, color_of(index), target.box_xyxy, target.points_xy))

@@ -61,7 +61,7 @@ class Visit:
         self._put_away()
         if source != self.source:  # a picture asked about again stays the same object, embedded already
             self.image, self.source, self.view = load_picture(source), source, None
-        view = self.view.cleared() if self.view else View.of(self.image, cache)
+        view = self.view.cleared().kept(self.image, cache) if self.view else View.of(self.image, cache)
         self.question, self.result, self.done, self.cancel = question, None, [], threading.Event()
         self.turns = [*self.turns, Turn(len(self.chat), source, question)]
         self.at = len(self.turns) - 1
@@ -130,7 +130,7 @@ class Visit:
         if self.view is not None and not self.busy:
             self.view = self.view.saying(status, "done", tone)
 
-    def recall(self, number: int) -> None:
+    def recall(self, number: int, cache: str) -> None:
         """Show the answer to question `number` (from 0) again; it can be corrected and asked about further.
 
         Raises IndexError when there is none, and PictureError when its picture is gone.
@@ -143,7 +143,8 @@ class Visit:
             self.image, self.source = load_picture(turn.source), turn.source
         self.result, self.done = turn.result(self.image), []
         self.question, self.at = turn.question, number
-        self.view = replace(turn.view, count=len(self.turns), undoable=False, inspection=None)
+        view = turn.view.kept(self.image, cache)
+        self.view = replace(view, count=len(self.turns), undoable=False, inspection=None)
 
     def turn_at(self, message: int) -> int:
         """Which question the message `message` of the chat belongs to, from 0."""

@@ -60,6 +60,16 @@ def test_saving_again_replaces_and_another_question_is_added(photo: Path, tmp_pa
     assert len(list((tmp_path / "kept" / "images").iterdir())) == 1
 
 
+def test_where_the_file_is_gone_the_picture_in_memory_is_kept(photo: Path, tmp_path: Path):
+    result = replace(result_of((40, 60), "left"), picture=Image.new("RGB", (40, 60), "teal"))
+    photo.unlink()
+    Corrections(tmp_path / "kept").add(result, photo)
+    ((sample,), _) = read_samples(tmp_path / "kept")
+    assert load(sample).picture.getpixel((0, 0)) == (0, 128, 128) and sample.image.endswith(".png")
+    with pytest.raises(FileNotFoundError):
+        Corrections(tmp_path / "kept").add(replace(result, picture=None), photo)
+
+
 def test_a_mask_that_was_emptied_is_left_away(photo: Path, tmp_path: Path):
     kept, result = Corrections(tmp_path / "kept"), result_of((40, 60), "left", "right")
     kept.add(replace(result, masks=result.masks * np.array([False, True]).reshape(2, 1, 1)), photo)

@@ -153,6 +153,18 @@ def test_an_answer_whose_picture_is_gone_stays_away(on: Listeners, photo: str, t
     assert visit.view.number == 2 and visit.result.image_wh == (30, 10)
 
 
+def test_the_stage_keeps_its_picture_for_longer_than_uploads_are_kept(on: Listeners, photo: str):
+    visit = ask(on, photo, "What is left?")
+    for path in (Path(photo), Path(visit.view.path)):
+        path.unlink()
+    visit = ask(on, photo, "What is right?", visit)
+    assert Image.open(visit.view.path).size == (40, 60)
+    Path(visit.view.path).unlink()
+    on.recall(wish(number=1), visit)
+    assert visit.view.number == 1 and Image.open(visit.view.path).size == (40, 60)
+    assert on.save(visit).tone == "good"  # from the picture in memory
+
+
 def test_stop_leaves_a_result_that_can_be_corrected(tmp_path: Path, photo: str):
     on = Listeners(FakePipeline(pause=0.02), [], str(tmp_path))
     visit = on.begin(photo, "Which tenths?", Visit())[0]

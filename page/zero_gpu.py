@@ -3,15 +3,15 @@
     import spaces
     pipeline = Borrowing(segzero.load("visionreasoner-7b"), lend=spaces.GPU(duration=60))
 
-What goes to the process and comes back is pickled, so masks travel as run lengths. docs/deploy.md says what of
-this was tested off a Space, and how.
+What goes to the process and comes back is pickled, so masks travel as run lengths. docs/deploy.md says what
+of this was tested off a Space, and how.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any

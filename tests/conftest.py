@@ -35,7 +35,7 @@ CHROMIUM_ARGS = (
 )
 
 
-NEED_TRL = ["test_grpo.py", "test_grpo_arguments.py", "test_trainer.py"]
+NEED_TRL = ["test_grpo.py", "test_grpo_arguments.py", "test_grpo_learns.py", "test_trainer.py"]
 collect_ignore = [] if importlib.util.find_spec("trl") else NEED_TRL
 
 

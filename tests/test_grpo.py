@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from segzero.hub import ModelError
 from segzero.presets import PRESETS, preset_for_folder
 from segzero.reasoner import Reasoner
 from train.console import Console
-from train.grpo import LANGUAGE_LAYERS, main, usable_cpus
+from train.grpo import LANGUAGE_LAYERS, main, summary, usable_cpus
 from train.sheet import sheet
 from train.trainer import Rollout, last_checkpoint
 
@@ -244,6 +245,23 @@ def test_the_head_of_the_table_comes_again_only_now_and_then():
         *[1] * 19,
         2,
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.3, 0.5, 0.4], "held out, gIoU: 0.300 at step 0, 0.400 at step 80, at best 0.500 at step 40"),
+        (
+            [0.3, 0.2],
+            "held out, gIoU: 0.300 at step 0, 0.200 at step 40, at best 0.300 at step 0: "
+            "no checkpoint is better than the start",
+        ),
+        ([], "nothing was held out"),
+    ],
+)
+def test_a_run_ends_with_its_held_out_metric(values: list[float], said: str):
+    logs = [{"step": 40 * number, "eval_gIoU": value} for number, value in enumerate(values)]
+    assert summary(SimpleNamespace(log_history=[*logs, {"step": 1, "reward": 1.0}])) == said
 
 
 def test_a_sheet_shows_boxes_and_spells_out_what_is_no_markup(tmp_path):

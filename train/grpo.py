@@ -191,6 +191,7 @@ def summary(state) -> str:
         lines.append(
             f"held out, {name.removeprefix('eval_')}: {before:.3f} at step {first}, "
             f"{after:.3f} at step {last}, at best {most:.3f} at step {best}"
+            + (": no checkpoint is better than the start" if best == 0 else "")
         )
     return "\n".join(lines) or "nothing was held out"
 

@@ -34,7 +34,7 @@ rect, path { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
 path { stroke-width: 8; stroke-linecap: round; }
 .answers { flex: 1 1 28rem; } h2 { font-size: 1rem; margin: 0 0 .5rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .6rem; text-align: right; vertical-align: top; }
-:is(td, th):last-child { text-align: left; max-width: 40rem; overflow-wrap: anywhere; }
+:is(td, th):last-child { text-align: left; min-width: 20rem; max-width: 40rem; overflow-wrap: anywhere; }
 i { display: inline-block; width: .8em; height: .8em; }
 """
 

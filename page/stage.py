@@ -57,7 +57,8 @@ class View:
     """What the stage shows: a picture, the objects found in it so far, and a word on how far things are.
 
     tone: whether the status tells of something found, of nothing found, or of trouble.
-    number, count: which answer of how many this is, from 1. undoable: there is a correction to take back.
+    number, count: which answer of how many this is, from 1. answered: there is a result behind it.
+    undoable: there is a correction to take back.
     inspection: of page.inspector.inspect, while somebody looks at it.
     """
 
@@ -70,6 +71,7 @@ class View:
     objects: tuple[Shown, ...] = ()
     number: int = 1
     count: int = 1
+    answered: bool = False
     undoable: bool = False
     inspection: dict[str, Any] | None = None
 

@@ -174,7 +174,8 @@ class Visit:
         found = headline(result)
         if stopped:
             found = f"Stopped · {found}" if result.targets else "Stopped"
-        self.view = self.view.saying(found, "done", "empty" if stopped else TONES[result.status])
+        view = self.view.saying(found, "done", "empty" if stopped else TONES[result.status])
+        self.view = replace(view, answered=True)
         words = f"{found} · {result.seconds['total']:.1f} s · {count(result.tokens, 'token')}"
         notes = [_says("assistant", result.problem)] if result.problem and not stopped else []
         self.chat = [*chat, _says("assistant", words), *notes, _raw(result, stopped)]

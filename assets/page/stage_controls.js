@@ -126,12 +126,13 @@ find("input[type=range]").addEventListener("input", (event) => {
 function drawControls() {
   const { view } = state;
   const settled = Boolean(view) && view.state === "done";
+  const answered = settled && view.answered;
   const enable = (name, on) => (find("[data-do=" + name + "]").disabled = !on);
-  enable("correct", settled && state.objects.length > 0);
-  enable("inspect", settled);
-  enable("take", settled);
+  enable("correct", answered && state.objects.length > 0);
+  enable("inspect", answered);
+  enable("take", answered);
   enable("undo", settled && view.undoable);
-  enable("save", settled);
+  enable("save", answered);
   find("[data-do=save]").hidden = !props.saves;
   find(".turns").hidden = !view || view.count < 2;
   // The conversation marks the question whose answer is shown, when there are several.

@@ -118,6 +118,7 @@ def test_honest_states(open_tab, picture: Path, screenshot):
     tab.wait_for("The answer holds no object.", ".inspector")
     tab.answer("Will it crash?")
     tab.wait_for("Something went wrong here.")
+    assert tab.page.locator("button[data-do=inspect]").first.is_disabled()  # there is nothing behind it
     screenshot(tab, "states")
     tab.do("another")
     tab.page.wait_for_selector("#picture input[type=file]", state="attached")

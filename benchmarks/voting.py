@@ -82,6 +82,18 @@ def as_table(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def in_words(found: dict[str, Any]) -> list[str]:
+    """What agreement tells, and what all was measured on."""
+    name, last = list(found.items())[-1]
+    halves = (last[f"iou_of_{which}_agreeing_half"] for which in ("more", "less"))
+    told = "mean IoU {:.2f} in the half of the questions whose answers agree more, {:.2f} in the other"
+    about = f"{found['questions']} composed test scenes, weights `{found['weights']}`"
+    return [
+        f"With {name.partition(' ')[2]} answers: {told.format(*halves)}. Measured on {about}, temperature",
+        f"{found['temperature']:g}; cost in seconds of the processor for each question.",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -97,11 +109,7 @@ def main() -> None:
         found = compare_rules(pipeline, samples, args.answers, at_once, args.temperature)
     weights = fingerprint(pipeline.preset.reasoner, pipeline.preset.segmenter)
     found = {"weights": weights, "threads": torch.get_num_threads(), **found}
-    lines = as_table(found)
-    about = (
-        f"{found['questions']} composed test scenes, weights `{weights}`, temperature {args.temperature:g}"
-    )
-    lines += ["", f"Measured on {about}; cost in seconds of the processor for each question."]
+    lines = [*as_table(found), "", *in_words(found)]
     print(json.dumps(found, indent=2), *lines, sep="\n")
     if not args.dry:
         OUT.write_text(json.dumps(found, indent=2) + "\n")

@@ -33,7 +33,7 @@ HEAVY = {"torch", "torchvision", "transformers", "gradio"}
 LIGHT_MODULES = ("segzero.geometry", "segzero.answer", "segzero.metrics", "train.rewards")
 """The contract: read by tools that have no torch, and by reward workers that must start fast."""
 
-IMPORT_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "huggingface-hub": "huggingface_hub"}
+IMPORT_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
 """Distributions whose import name is not their own with '-' for '_'."""
 
 BROUGHT_OTHERWISE = {"spaces", "OpenEXR", "resvg_py", "trimesh", "vtkmodules"}

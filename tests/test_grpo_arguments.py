@@ -77,8 +77,9 @@ def test_a_published_recipe_has_the_published_values(name, beta, length, rewards
 
 
 def test_the_command_line_goes_above_the_recipe(tmp_path):
-    run, args, _, _ = read_arguments(["--output_dir", str(tmp_path), "--beta", "0.5", "--rows", "3"])
+    run, args, _, text = read_arguments(["--beta", "0.5", "--rows", "3", "--output_dir", str(tmp_path)])
     assert (run.preset, run.data, run.rows, args.beta) == ("mini", "scenes", 3, 0.5)
+    assert text.startswith("# train/grpo.py --beta 0.5 --rows 3 --output_dir")
 
 
 @pytest.mark.parametrize("argv", [["--rewards", "gold"], ["--preset", "maxi"]])

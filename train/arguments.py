@@ -55,6 +55,7 @@ def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig,
 
     Raises SystemExit, with one line, for what is no recipe, no field, or no value that a run could have.
     """
+    command = f"# train/grpo.py {shlex.join(argv)}"
     if "--config" not in argv:
         argv = ["--config", str(DEFAULT_RECIPE), *argv]
     if argv[-1] == "--config":
@@ -68,7 +69,7 @@ def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig,
     except (OSError, ValueError, ImportError, yaml.YAMLError) as error:  # ImportError: DeepSpeed, for one
         raise SystemExit(f"{recipe.name} and the command line make no run: {in_one_line(error)}") from error
     check(run, args)
-    return run, args, model, f"# train/grpo.py {shlex.join(argv)}\n{text}"
+    return run, args, model, f"{command.rstrip()}\n{text}"
 
 
 def check(run: RunConfig, args: GRPOConfig) -> None:

@@ -123,7 +123,7 @@ class FakePipeline:
         result = result_of(image.size, *sides, question=question)
         for index, target in enumerate(result.targets):
             yield Located(index, target)
-            time.sleep(self._pause)
+            time.sleep(2 * self._pause)
             yield Segmented(index, target, result.masks[index], float(result.scores[index]))
             if cancel.is_set() and index + 1 < len(sides):
                 yield Finished(stopped(image, question, sides[: index + 1], THOUGHT))

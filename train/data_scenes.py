@@ -29,7 +29,7 @@ def composed(count: int, seed: int, split: str) -> Iterator[tuple[str, Scene, Qu
 
     split: train, val, test or style, as the composer has them. Raises ValueError for another.
     """
-    composer = Composer(World.load(concepts=set(knowledge().concepts)), split)
+    composer = Composer(World.load(concepts=set(knowledge().taught)), split)
     made = index = 0
     while made < count:
         rng = np.random.default_rng([seed, index])

@@ -53,7 +53,7 @@ MINI = Preset(
     frame_px=168,
     dialect=MULTI,
     max_new_tokens=400,
-    about="Knows dozens of everyday things in composed scenes; for photographs, --preset visionreasoner-7b.",
+    about="Knows 68 everyday things in composed scenes; for photographs, --preset visionreasoner-7b.",
 )
 
 SEG_ZERO_7B = Preset(

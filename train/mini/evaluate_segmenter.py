@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from segzero.crop import paste
 from segzero.mini_sam import MiniBackend
+from train.mini.evaluate import iou
 from train.mini.segmenter_data import SIDES_PX, SMALLEST_PX, iou_of_boxes, some_pixel
 
 SEED = 20_250_306
@@ -36,11 +37,6 @@ def prompts_of(scene, things, rng: np.random.Generator) -> dict[str, tuple]:
     inside = np.array([some_pixel(thing.mask, rng) for thing in things], np.float32)[:, None]
     kinds["edges off by 10 %, any point inside"] = (kinds["edges off by 10 %"][0], inside, ones)
     return kinds
-
-
-def mask_iou(found: np.ndarray, truth: np.ndarray) -> float:
-    """(H, W) bool, (H, W) bool -> intersection over union."""
-    return float((found & truth).sum() / max((found | truth).sum(), 1))
 
 
 def click_at_error(found: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int], int]:
@@ -68,15 +64,15 @@ def measure_scene(backend: MiniBackend, scene, things, rng: np.random.Generator,
         after = masks if prompt[1] is None else clicked(backend, scene.image, things, prompt, masks)
         for i, thing in enumerate(things):
             best = logits[i, 1 + ious[i, 1:].argmax()]
-            iou = mask_iou(masks[i], thing.mask)
+            score = iou(masks[i], thing.mask)
             columns = {
-                "IoU": iou,
-                "share above 0.5": iou > 0.5,
-                "IoU after one click": mask_iou(after[i], thing.mask),
-                "IoU at the first look": mask_iou(paste(logits[i, 0], windows[i], wh), thing.mask),
-                "IoU at the first look, best of three": mask_iou(paste(best, windows[i], wh), thing.mask),
+                "IoU": score,
+                "share above 0.5": score > 0.5,
+                "IoU after one click": iou(after[i], thing.mask),
+                "IoU at the first look": iou(paste(logits[i, 0], windows[i], wh), thing.mask),
+                "IoU at the first look, best of three": iou(paste(best, windows[i], wh), thing.mask),
                 "IoU of the given box": iou_of_boxes(prompt[0][i], np.array(thing.box_xyxy)),
-                "error of its own estimate": abs(iou - estimates[i]),
+                "error of its own estimate": abs(score - estimates[i]),
             }
             for name, value in columns.items():
                 rows[kind][name].append(float(value))

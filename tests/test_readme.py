@@ -22,7 +22,7 @@ ROWS = {
     "mean IoU of the segmenter, given the true box and point": ("segmenter_miou_true_prompt", "{:.3f}"),
     "gIoU of the whole, from question to mask": ("pipeline_giou", "{:.3f}"),
     "answers that parse": ("answers_that_parse", "{:.1%}"),
-    "median time from question to masks, two CPU cores": ("median_seconds", "{:.2f} s"),
+    "median time from question to masks, one CPU core": ("median_seconds", "{:.2f} s"),
 }
 
 

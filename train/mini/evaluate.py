@@ -5,7 +5,8 @@
 
 Prints and writes: the segmenter's mean IoU from each object's true box and point; for the whole pipeline,
 from picture and question to mask, gIoU (both empty counts 1, an unreadable answer 0) overall and per kind of
-question, and the share of answers that parse. One line per question goes to a JSONL beside the results, from
+question, the share of answers that parse, and the median time a question takes (`taskset -c 1` for that of
+one core). One line per question goes to a JSONL beside the results, from
 which an interrupted run goes on.
 """
 

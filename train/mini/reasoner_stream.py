@@ -14,9 +14,12 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from train.mini.knowledge import knowledge
-from train.mini.questions import sample
+from train.mini.questions import DEFAULT_WEIGHTS, sample
 from train.mini.reasoner_data import Batch, Encoder, collate, words_only
 from train.mini.scenes import Composer, Scene, World
+
+TAUGHT = DEFAULT_WEIGHTS | {"ordinal": 14.0, "comparative": 14.0, "none": 20.0}
+"""How often each kind of question is learnt: the hard ones more often than they are asked."""
 
 
 class _Stream(IterableDataset):
@@ -38,7 +41,8 @@ class _Stream(IterableDataset):
                 for _ in range(self.pictures)
             ]
             asked = [
-                sample(scene, rng, self.split, self.questions) if self.questions else [] for scene in scenes
+                sample(scene, rng, self.split, self.questions, TAUGHT) if self.questions else []
+                for scene in scenes
             ]
             if self.split == "train":
                 scenes = [fade(scene, rng, to_grey=not self.questions) for scene in scenes]

@@ -103,6 +103,7 @@ def refusal(argv: list[str]) -> str:
         (["--held_out_rows", "-3"], "--held_out_rows is at least 1, not -3"),
         (["--held_out", ""], "--eval_strategy and --eval_on_start want --held_out, the data to validate on"),
         (["--report_to", "nonsense"], "nonsense is not supported|no tracker"),
+        (["--use_liger_kernel", "true"], "pip install liger-kernel"),
         (["--resume_from_checkpoint", "gone"], "gone: no whole checkpoint"),
         (["--lerning_rate", "1"], "not used .*--lerning_rate"),
         (

@@ -88,6 +88,8 @@ def check(run: RunConfig, args: GRPOConfig) -> None:
             raise SystemExit(
                 f"--report_to {tracker}: no tracker that is installed here; install it, or take none"
             )
+    if args.use_liger_kernel and not find_spec("liger_kernel"):
+        raise SystemExit("--use_liger_kernel wants a package that is not here: pip install liger-kernel")
     checkpoint = args.resume_from_checkpoint
     if checkpoint and not (Path(checkpoint) / "trainer_state.json").is_file():
         raise SystemExit(f"--resume_from_checkpoint {checkpoint}: no whole checkpoint, it has no state")

@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from segzero.answer import parse_answer
-from segzero.draw import color_of
+from segzero.draw import PALETTE, color_of
 from segzero.geometry import Target
 from segzero.picture import load_picture
 from train.solution import read_solution
@@ -35,7 +35,7 @@ path { stroke-width: 8; stroke-linecap: round; }
 .answers { flex: 1 1 28rem; } h2 { font-size: 1rem; margin: 0 0 .5rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .6rem; text-align: right; vertical-align: top; }
 :is(td, th):last-child { text-align: left; min-width: 20rem; max-width: 40rem; overflow-wrap: anywhere; }
-i { display: inline-block; width: .8em; height: .8em; }
+i { display: inline-block; width: .8em; height: .8em; box-sizing: border-box; }
 """
 
 
@@ -79,7 +79,8 @@ def _group(rollouts: Sequence[Rollout]) -> str:
 
 def _line(index: int, rollout: Rollout) -> str:
     cells = "".join(f"<td>{_number(value)}</td>" for value in rollout.rewards.values())
-    color = f'<td><i style="background:{color_of(index)}"></i></td>'
+    fill = "border:.25em dotted" if _again(index) else "background:"
+    color = f'<td><i style="{fill} {color_of(index)}"></i></td>'
     return f"<tr>{color}<td>{_number(_total(rollout))}</td>{cells}<td>{escape(rollout.text)}</td></tr>"
 
 
@@ -90,7 +91,8 @@ def _figure(row, rollouts: Sequence[Rollout]) -> str:
     marks = "".join(_marks(target, "#fff", 'stroke-dasharray="5 4"') for target in truth)
     for index, rollout in reversed(list(enumerate(rollouts))):  # the best on top
         answer = parse_answer(rollout.text, dialect, (frame, frame), (frame, frame))
-        marks += "".join(_marks(target, color_of(index)) for target in answer.targets)
+        style = 'stroke-dasharray="1 3"' if _again(index) else ""
+        marks += "".join(_marks(target, color_of(index), style) for target in answer.targets)
     picture = load_picture(row["image"])
     picture.thumbnail((PICTURE_PX, PICTURE_PX))
     buffer = io.BytesIO()
@@ -101,6 +103,11 @@ def _figure(row, rollouts: Sequence[Rollout]) -> str:
         f'src="data:image/jpeg;base64,{data}"><svg viewBox="0 0 {frame} {frame}" preserveAspectRatio="none">'
         f"{marks}</svg></figure>"
     )
+
+
+def _again(index: int) -> bool:
+    """Whether answer `index` has the colour of an earlier one: it is dotted, then."""
+    return index >= len(PALETTE)
 
 
 def _marks(target: Target, color: str, style: str = "") -> str:

@@ -33,6 +33,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
@@ -55,6 +56,7 @@ from train.arguments import in_one_line, read_arguments
 from train.console import Console
 from train.data import load
 from train.resampling import ResamplingTrainer
+from train.reward_function import Reward
 from train.rewards import RECIPES, mask_reward
 from train.sheet import ContactSheets
 from train.trainer import Trainer, last_checkpoint
@@ -63,8 +65,11 @@ LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|u
 """Where LoRA goes by default: "all-linear" would adapt the vision tower as well."""
 
 
-def main(argv: list[str] | None = None) -> Trainer:
-    """Train as the command line says. Returns the trainer, for whoever calls this from a program."""
+def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None) -> Trainer:
+    """Train as the command line says. Returns the trainer, for whoever calls this from a program.
+
+    rewards: reward functions in place of those that --rewards names.
+    """
     run, args, model, recipe = read_arguments(sys.argv[1:] if argv is None else argv)
     if args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # accelerate sets it when nobody does
         torch.set_num_threads(max(1, usable_cpus() // args.world_size))
@@ -98,7 +103,7 @@ def main(argv: list[str] | None = None) -> Trainer:
         )
 
     # -------------------------------------------------------------------------------------------- rewards
-    rewards = list(RECIPES[run.rewards])
+    rewards = list(rewards or RECIPES[run.rewards])
     masks = None
     if run.reward_masks or held_out is not None:
         masks = mask_reward(Segmenter.load(preset.segmenter, device="cpu" if args.use_cpu else None))

@@ -1,15 +1,17 @@
 """A pipeline without models, for the page, the command line and what draws or writes results.
 
 It finds one half of the picture for "left" and "right" in the question, ten strips of it for "tenths", and
-tells of them in the real events.
+tells of them in the real events. It has no clock: a test that wants to see a state holds the answer there.
+
+    pipeline.holds = after(Located)     # a box and no mask, until `holds` is something else
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from threading import Event
 
 import numpy as np
 from PIL import Image
@@ -18,9 +20,10 @@ from segzero.geometry import Target
 from segzero.picture import load_picture
 from segzero.pipeline import STOPPED
 from segzero.presets import MINI
-from segzero.result import Finished, Located, Result, Segmented, Thinking
+from segzero.result import Event, Finished, Located, Result, Segmented, Thinking
 
 THOUGHT = "The question asks for a side of the picture. I look along its width and compare the halves."
+FIRST_WORDS = "The question asks"
 
 
 def half(image_wh: tuple[int, int], side: str) -> tuple[Target, np.ndarray]:
@@ -56,24 +59,42 @@ def result_of(image_wh: tuple[int, int], *sides: str, question: str = "Which sid
     )
 
 
+Holds = Callable[[str, Event], bool]
+"""Of a question and an event of its answer: whether nothing may follow for now."""
+
+
+def never(question: str, event: Event) -> bool:
+    return False
+
+
+def after(kind: type, number: int = 0) -> Holds:
+    """Holds every answer after its first thought, or after object `number` (from 0) is located, or masked."""
+    return lambda question, event: isinstance(event, kind) and getattr(event, "index", 0) == number
+
+
 class FakePipeline:
     """Answers as the question says: left, right, both, "tenths", "unreadable", "crash", else nothing.
 
-    pause: seconds between two words of the thought. stopped: how many streams were cancelled, or left early.
+    An "endless" thought goes on until it is cancelled, or nobody listens any more.
+    holds: where answers wait, unless cancelled. stopped: how many streams were cancelled, or left early.
     """
 
     preset = MINI
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self._pause = pause
+    def __init__(self) -> None:
+        self.holds: Holds = never
         self.stopped = 0
 
-    def stream(self, image: Image.Image, question: str, *, cancel: Event | None = None) -> Iterator[object]:
-        finished = False
+    def stream(
+        self, image: Image.Image, question: str, *, cancel: threading.Event | None = None
+    ) -> Iterator[Event]:
+        finished, cancel = False, cancel or threading.Event()
         try:
-            for event in self._events(load_picture(image), question, cancel or Event()):
+            for event in self._events(load_picture(image), question, cancel):
                 finished = isinstance(event, Finished) and event.result.problem != STOPPED
                 yield event
+                while self.holds(question, event) and not cancel.is_set():
+                    time.sleep(0.01)
         finally:
             self.stopped += not finished
 
@@ -108,14 +129,14 @@ class FakePipeline:
         masks = np.stack([mask, np.ones_like(mask), np.zeros_like(mask)])
         return masks, np.array([result.scores[index], 0.6, 0.25], np.float32)
 
-    def _events(self, image: Image.Image, question: str, cancel: Event) -> Iterator[object]:
-        words = THOUGHT.split(" ")
-        for count in range(1, len(words) + 1):
-            time.sleep(self._pause)
+    def _events(self, image: Image.Image, question: str, cancel: threading.Event) -> Iterator[Event]:
+        said = ""
+        for thought in thoughts(question):
             if cancel.is_set():
-                yield Finished(stopped(image, question, [], " ".join(words[: count - 1])))
+                yield Finished(stopped(image, question, [], said))
                 return
-            yield Thinking(" ".join(words[:count]))
+            said = thought
+            yield Thinking(said)
         if "crash" in question:
             raise RuntimeError("the fake model fell over")
         sides = [side for side in ("left", "right") if side in question]
@@ -123,7 +144,6 @@ class FakePipeline:
         result = result_of(image.size, *sides, question=question)
         for index, target in enumerate(result.targets):
             yield Located(index, target)
-            time.sleep(2 * self._pause)
             yield Segmented(index, target, result.masks[index], float(result.scores[index]))
             if cancel.is_set() and index + 1 < len(sides):
                 yield Finished(stopped(image, question, sides[: index + 1], THOUGHT))
@@ -132,11 +152,22 @@ class FakePipeline:
         yield Finished(replace(result, picture=image))
 
 
+def thoughts(question: str) -> Iterator[str]:
+    """The thought as far as it has come; its first words come at once."""
+    words = THOUGHT.split(" ")
+    for count in range(len(FIRST_WORDS.split(" ")), len(words) + 1):
+        yield " ".join(words[:count])
+    while "endless" in question:
+        time.sleep(0.01)
+        yield THOUGHT
+
+
 def stopped(image: Image.Image, question: str, sides: list[str], thinking: str) -> Result:
     """What the pipeline makes of a question that was cancelled after these sides."""
     result = result_of(image.size, *sides, question=question)
     status = "ok" if sides else "unreadable"
-    return replace(result, status=status, problem=STOPPED, thinking=thinking, picture=image)
+    raw = f"<think>{thinking}"
+    return replace(result, status=status, problem=STOPPED, thinking=thinking, raw=raw, picture=image)
 
 
 def unreadable(result: Result) -> Result:

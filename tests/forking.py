@@ -37,7 +37,7 @@ class FakeSpaces:
 
     def _values(self, task: Callable, args: tuple) -> Iterator[Any]:
         here, there = _FORK.Pipe()
-        process = _FORK.Process(target=_work, args=(task, there), daemon=True)
+        process = _FORK.Process(target=_work, args=(task, there, here), daemon=True)
         process.start()
         there.close()
         try:
@@ -51,12 +51,13 @@ class FakeSpaces:
                 yield value
         finally:
             here.close()
-            process.join(10)
+            process.join(120)  # at once, but a loaded machine may take a while
             self.ended += process.exitcode is not None
 
 
-def _work(task: Callable, connection: Connection) -> None:
+def _work(task: Callable, connection: Connection, theirs: Connection) -> None:
     assert os.getpid() != os.getppid()
+    theirs.close()  # or this process would read what it sends itself, and never notice that nobody else does
     try:
         for value in task(*connection.recv()):
             connection.send(("value", value))

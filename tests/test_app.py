@@ -6,8 +6,9 @@ import base64
 import io
 import json
 import re
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -192,9 +193,11 @@ def test_a_good_question_passes(on: Listeners, photo: str):
     assert [verdict["is_valid"] for verdict in on.check(photo, "What is left?", Visit())] == [True] * 3
 
 
-def test_only_so_many_words_a_second_are_shown_and_every_object():
+def test_only_so_many_words_a_second_are_shown_and_every_object(monkeypatch: pytest.MonkeyPatch):
+    clock = count()  # a word every hundredth of a second, for 5 s
+    monkeypatch.setattr("page.listeners.time", SimpleNamespace(monotonic=lambda: next(clock) / 100))
     steps = [False] * 500 + [True] * 3
-    assert 3 <= sum(1 for _ in paced(steps)) <= 6
+    assert sum(1 for _ in paced(steps)) == 56 + 3  # every ninth: 1 / 12 s is a little more than eight
 
 
 def test_a_large_picture_travels_reduced_and_its_mask_with_it(tmp_path: Path):

@@ -124,6 +124,7 @@ def test_large_pictures_are_made_smaller():
 @pytest.mark.browser
 def test_filters_hide_what_is_not_chosen(page: Path, browser):
     view = browser.new_page(viewport={"width": 390, "height": 800})
+    view.set_default_timeout(120_000)
     errors = []
     view.on("pageerror", lambda error: errors.append(error))
     view.goto(page.as_uri())

@@ -102,7 +102,7 @@ def test_elsewhere_importing_loads_nothing(start, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def borrowed() -> tuple[Borrowing, FakeSpaces]:
     spaces = FakeSpaces()
-    return Borrowing(FakePipeline(pause=0.01), spaces.GPU(duration=1)), spaces
+    return Borrowing(FakePipeline(), spaces.GPU(duration=1)), spaces
 
 
 def test_events_and_masks_come_back_as_they_were(borrowed, picture: Path):
@@ -117,12 +117,12 @@ def test_events_and_masks_come_back_as_they_were(borrowed, picture: Path):
 
 def test_who_leaves_or_cancels_ends_the_process(borrowed, picture: Path):
     pipeline, spaces = borrowed
-    events = pipeline.stream(picture, "What is left?")
+    events = pipeline.stream(picture, "An endless one?")
     next(events)
     events.close()
     assert spaces.ended == 1
     cancel = threading.Event()
-    events = pipeline.stream(picture, "What is left?", cancel=cancel)
+    events = pipeline.stream(picture, "An endless one?", cancel=cancel)
     next(events)
     cancel.set()
     assert list(events) == [] and spaces.ended == 2

@@ -6,14 +6,14 @@ python -m pytest tests/test_visit.py
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
-from fakes import FakePipeline
+from fakes import FakePipeline, after
 from PIL import Image
+from serving import eventually, patient
 
 import app
 from page.corrections import Corrections
@@ -25,6 +25,7 @@ from page.visit import Visit
 from segzero.dataset import load, read_samples
 from segzero.hub import ModelError
 from segzero.presets import MINI
+from segzero.result import Segmented, Thinking
 from tests.scripted import ONE, TARGET_ONE, pipeline
 from tests.scripted import picture as scripted_picture
 
@@ -166,24 +167,39 @@ def test_the_stage_keeps_its_picture_for_longer_than_uploads_are_kept(on: Listen
 
 
 def test_stop_leaves_a_result_that_can_be_corrected(tmp_path: Path, photo: str):
-    on = Listeners(FakePipeline(pause=0.02), [], str(tmp_path))
+    pipeline = FakePipeline()
+    pipeline.holds = after(Segmented, 1)
+    on = Listeners(pipeline, [], str(tmp_path))
     visit = on.begin(photo, "Which tenths?", Visit())[0]
-
-    def watch() -> None:
-        for _ in on.answer(visit):
-            pass
-
-    reader = threading.Thread(target=watch)
+    reader = threading.Thread(target=lambda: list(on.answer(visit)))
     reader.start()
-    while len(visit.view.objects) < 2:
-        time.sleep(0.005)
-    started = time.monotonic()
-    on.stop(visit)
-    assert time.monotonic() - started < 0.4 and not visit.answering
+    eventually(lambda: len(visit.view.objects), 2)
+    with patient():
+        on.stop(visit)
+    assert not visit.answering
     reader.join()
-    found = len(visit.result.targets)
-    assert 1 <= found < 10 and visit.view.status == f"Stopped · {found} object{'s' * (found > 1)}"
+    assert len(visit.result.targets) == 2 and visit.view.status == "Stopped · 2 objects"  # not one more
     assert on.correct(wish(number=1, x=30, y=5, add=True), visit).undoable
+
+
+def test_stop_does_not_wait_for_a_model_that_hangs(on: Listeners, photo: str, monkeypatch):
+    hanging, free = threading.Event(), threading.Event()
+
+    def hang(image, question, *, cancel):
+        yield Thinking("Hm.")
+        hanging.set()
+        free.wait()
+
+    monkeypatch.setattr(on._pipeline, "stream", hang)
+    visit = on.begin(photo, "Which tenths?", Visit())[0]
+    reader = threading.Thread(target=lambda: list(on.answer(visit)))
+    reader.start()
+    hanging.wait()
+    on.stop(visit)
+    assert visit.answering
+    assert on.settle(visit)[1].status == "Stopped."
+    free.set()
+    reader.join()
 
 
 def test_the_inspector_tells_both_frames_and_all_masks():

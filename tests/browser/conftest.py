@@ -1,26 +1,28 @@
 """A page that a fake answers, in a real Chromium: what the browser tests share.
 
+Nothing goes by the clock: an answer is held where a test looks at it, and what is to be seen is waited for.
 Screenshots are left in screenshots/, for people to look at.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes import FakePipeline
+from fakes import FakePipeline, Holds, after, never
 from PIL import Image, ImageDraw
+from serving import PATIENCE_S, served, temporary_uploads
 
 import app
+from segzero.result import Thinking
 
-PAUSE_S = 0.05  # between two words: the thought takes long enough to be seen growing
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 DONE = ".stage[data-state=done]"
+LOADED = ("#question textarea", "#picture input[type=file]", "#chat .example", ".preset:not(:empty)")
 
 PAINTED = """([x, y]) => {
     const canvas = document.querySelector(".paint");
@@ -35,6 +37,7 @@ class Tab:
     """A page in the browser, and what a visitor does with it. Places are parts of the picture's sides."""
 
     page: object
+    pipeline: FakePipeline
     requests: list[str]
     errors: list[str]
 
@@ -42,17 +45,26 @@ class Tab:
         self.page.set_input_files("#picture input[type=file]", path)
         self.page.wait_for_selector("#picture img")
 
-    def ask(self, question: str) -> None:
-        """Ask, and return as soon as the stage is busy with it."""
+    def ask(self, question: str, holds: Holds = never) -> None:
+        """Ask, and return as soon as the page is busy with it. The answer goes on up to where it is held."""
+        self.pipeline.holds = after(Thinking)  # or the page might be done before anybody has looked
         self.page.fill("#question textarea", question)
         self.page.press("#question textarea", "Enter")
         self.page.wait_for_selector(".stage[data-state=busy]")
+        self.page.wait_for_selector("#question button.stop-button")
+        self.pipeline.holds = holds
 
     def answer(self, question: str) -> None:
         """Ask, and wait for the end of the answer."""
         self.ask(question)
+        self.wait_for_end()
+
+    def wait_for_end(self) -> None:
         self.page.wait_for_selector(DONE)
         self.page.wait_for_selector("#question button.submit-button")
+
+    def stop(self) -> None:
+        self.page.click("#question button.stop-button")
 
     def do(self, action: str) -> None:
         self.page.locator(f"button[data-do={action}]:visible").first.click()
@@ -94,19 +106,12 @@ class Tab:
 @contextmanager
 def serving(pipeline, cache: Path, **options) -> Iterator[str]:
     """The page, served by this process; yields its address. options: of build_page."""
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as free:
-        patch.setenv("GRADIO_TEMP_DIR", str(cache))
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        page = app.build_page(pipeline, **options)
-        app.serve(page, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
-        yield f"http://127.0.0.1:{port}/"
-        page.close()
+    with temporary_uploads(cache), served(app.build_page(pipeline, **options)) as address:
+        yield f"{address}/"
 
 
 @contextmanager
-def opening(browser) -> Iterator[Callable[..., Tab]]:
+def opening(browser, pipeline) -> Iterator[Callable[..., Tab]]:
     """open_(address, viewport, dark=…, **options of a browser context): a new visitor's page."""
     contexts = []
 
@@ -116,11 +121,13 @@ def opening(browser) -> Iterator[Callable[..., Tab]]:
             viewport=viewport, color_scheme=scheme, reduced_motion="reduce", **options
         )
         contexts.append(context)
-        tab = Tab(context.new_page(), [], [])
+        context.set_default_timeout(1000 * PATIENCE_S)
+        tab = Tab(context.new_page(), pipeline, [], [])
         tab.page.on("request", lambda request: tab.requests.append(request.url))
         tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
         tab.page.goto(address)
-        tab.page.wait_for_selector("#question textarea")
+        for part in LOADED:  # they come one by one
+            tab.page.wait_for_selector(part, state="attached")
         return tab
 
     yield open_
@@ -130,7 +137,7 @@ def opening(browser) -> Iterator[Callable[..., Tab]]:
 
 @pytest.fixture(scope="module")
 def pipeline() -> FakePipeline:
-    return FakePipeline(pause=PAUSE_S)
+    return FakePipeline()
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +154,11 @@ def address(browser, pipeline, kept: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def open_tab(browser, address: str) -> Iterator[Callable[..., Tab]]:
+def open_tab(browser, address: str, pipeline: FakePipeline) -> Iterator[Callable[..., Tab]]:
     """open_tab(viewport, dark=…): a new visitor's page."""
-    with opening(browser) as open_:
+    with opening(browser, pipeline) as open_:
         yield lambda *arguments, **options: open_(address, *arguments, **options)
+        pipeline.holds = never  # should the test have failed
 
 
 @pytest.fixture(scope="module")

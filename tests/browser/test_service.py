@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.utils import Status
 from PIL import Image
+from serving import Client, eventually
 
 from segzero.export import from_json
 
@@ -37,19 +38,28 @@ def test_an_answer_is_taken_away_as_a_zip(open_tab, picture: Path):
     assert not tab.errors
 
 
-def test_who_waits_sees_the_place_in_the_queue(open_tab, address: str, picture: Path, pipeline, monkeypatch):
-    monkeypatch.setattr(pipeline, "_pause", 0.4)
-    tab, program, file = open_tab(), Client(address, verbose=False), handle_file(str(picture))
+def test_who_waits_sees_the_place_in_the_queue(open_tab, address: str, picture: Path, pipeline):
+    tab, program, file = open_tab(), Client(address), handle_file(str(picture))
     tab.upload(picture)
-    ahead = [program.submit(image=file, question="What is left?", api_name="/segment") for _ in range(3)]
-    queued = []
-    while len(queued) < 2:  # the third has begun
-        tab.page.wait_for_timeout(20)
-        queued = [job for job in ahead if job.status().code is Status.IN_QUEUE]
-    tab.ask("What is right?")
+    questions = ["What is left?", "What is below?", "What is above?"]
+    answered: set[str] = set()
+    pipeline.holds = holds = lambda question, event: question not in answered
+    ahead = [program.submit(image=file, question=each, api_name="/segment") for each in questions]
+
+    def begun() -> list[int]:
+        return [number for number, job in enumerate(ahead) if job.outputs() and not job.done()]
+
+    eventually(lambda: sum(job.status().code is Status.IN_QUEUE for job in ahead), 2)
+    tab.ask("What is right?", holds)
     tab.wait_for("queue: 3/3")
-    queued[-1].cancel()
-    tab.wait_for("queue: 2/2")
-    monkeypatch.setattr(pipeline, "_pause", 0.0)
+    for place in ("queue: 2/2", "queue: 1/1"):
+        eventually(lambda: len(begun()), 1)
+        (number,) = begun()
+        answered.add(questions[number])
+        tab.wait_for(place)
+        eventually(ahead[number].done)
+    answered.update(questions)
+    tab.wait_for("Thinking…", ".status")
+    answered.add("What is right?")
     tab.wait_for("1 object")
     assert not tab.errors

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from serving import eventually
 
 from segzero.dataset import load, read_samples
 
@@ -167,8 +168,8 @@ def test_the_inspector_shows_what_is_behind(answered: Tab):
         "0.60",
         "0.25",
     ]
-    size = tab.page.evaluate("(c => [c.width, c.height])(document.querySelector('.candidates canvas'))")
-    assert size == [203, 200]  # the left half, and a third of its width more
+    size = "(c => [c.width, c.height])(document.querySelector('.candidates canvas'))"
+    eventually(lambda: tab.page.evaluate(size), [203, 200])  # the left half, and a third of its width more
     tab.page.click(".inspector td button >> nth=1")
     tab.wait_for("Masks considered for object 2", ".inspector")
     tab.page.keyboard.press("Escape")

@@ -12,8 +12,9 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
+from segzero.dataset import DatasetError
 from segzero.presets import PRESETS
-from train import arguments
+from train import arguments, grpo
 from train.arguments import read_arguments
 
 REPO = Path(__file__).resolve().parents[1]
@@ -181,3 +182,19 @@ def test_accelerate_reads_its_files(name: str, kind: str, machines: int, process
     assert config.deepspeed_config.get("zero_stage") == stage and config.mixed_precision == "bf16"
     options = vars(launch_command_parser().parse_args(["train/grpo.py"]))
     assert {*config.fsdp_config, *config.deepspeed_config} <= options.keys()
+
+
+def test_held_out_scenes_are_not_those_that_are_trained_on(tmp_path, monkeypatch):
+    """The same split may be named for both: it is the seed that tells the scenes apart."""
+    asked = []
+
+    def load(source, preset, *, rows, seed, split, fits):
+        asked.append((split, seed))
+        if len(asked) == 2:
+            raise DatasetError("enough")
+        return [], ""
+
+    monkeypatch.setattr(grpo, "load", load)
+    with pytest.raises(DatasetError, match="enough"):
+        grpo.main(["--output_dir", str(tmp_path), "--held_out_split", "train", "--data_seed", "7", *CPU])
+    assert asked == [("train", 7), ("train", 8)]

@@ -82,13 +82,13 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     processor = AutoProcessor.from_pretrained(weights, padding_side="left")
     fits = prompt_fits(processor, preset.frame_px, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
-        rows, report = load(
-            run.data, preset, rows=run.rows, seed=args.data_seed or 0, split=run.split, fits=fits
-        )
+        seed = args.data_seed or 0
+        rows, report = load(run.data, preset, rows=run.rows, seed=seed, split=run.split, fits=fits)
         held_out = None
         if run.held_out:
+            split = run.held_out_split  # and other scenes, even where it is the split that is trained on
             held_out, other = load(
-                run.held_out, preset, rows=run.held_out_rows, split=run.held_out_split, fits=fits
+                run.held_out, preset, rows=run.held_out_rows, seed=seed + 1, split=split, fits=fits
             )
             report = f"{report}\nheld out: {other}"
             if None in held_out["masks"]:

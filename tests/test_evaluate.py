@@ -190,12 +190,12 @@ def test_the_segmenter_works_beside_the_reasoner(monkeypatch):
     class Beside(Segmenter):
         def segment(self, image, targets, *, clicks=None):
             segmenting.set()
-            assert reasoning.wait(20)
+            assert reasoning.wait(120)
             return super().segment(image, targets, clicks=clicks)
 
     def before(count: int) -> None:
         if count == 1:
-            assert segmenting.wait(20)
+            assert segmenting.wait(120)
             reasoning.set()
 
     monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(Reasoner(before), Beside(), PRESET))

@@ -7,7 +7,7 @@ script(reasoner, "<think>a</think><answer>[]</answer>")  # what it answers from 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -143,17 +143,17 @@ def save_tiny_reasoner(folder: Path, seed: int = 0) -> Path:
 class Script(torch.nn.Module):
     """In place of a model's head: makes it say given tokens, one a step. count: steps so far.
 
-    Prefilling a prompt is a step, as it yields the first token. pause: seconds a step takes.
+    Prefilling a prompt is a step, as it yields the first token. before(count): called before each step.
     """
 
-    def __init__(self, ids: list[int], vocab_size: int, end: int, pause: float) -> None:
+    def __init__(self, ids: list[int], vocab_size: int, end: int, before: Callable[[int], object]) -> None:
         super().__init__()
-        self.ids, self.vocab_size, self.end, self.pause, self.count = ids, vocab_size, end, pause, 0
+        self.ids, self.vocab_size, self.end, self.before, self.count = ids, vocab_size, end, before, 0
         self._at = 0
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden: (B, L, D) -> logits (B, L, vocab_size)."""
-        time.sleep(self.pause)
+        self.before(self.count)
         logits = torch.zeros(*hidden.shape[:-1], self.vocab_size)
         logits[..., self.ids[self._at] if self._at < len(self.ids) else self.end] = 1e4
         self.count, self._at = self.count + 1, self._at + 1
@@ -163,11 +163,11 @@ class Script(torch.nn.Module):
         self._at = 0
 
 
-def script(reasoner, text: str | list[int], pause: float = 0.0) -> Script:
+def script(reasoner, text: str | list[int], before: Callable[[int], object] = lambda count: None) -> Script:
     """Make a tiny reasoner answer every question with a text, or with token ids. Returns the Script."""
     tokenizer, model = reasoner.encoder.processor.tokenizer, reasoner.model
     ids = tokenizer.encode(text) if isinstance(text, str) else text
-    said = Script(ids, len(tokenizer) + 8, tokenizer.convert_tokens_to_ids("<|im_end|>"), pause)
+    said = Script(ids, len(tokenizer) + 8, tokenizer.convert_tokens_to_ids("<|im_end|>"), before)
     generate = type(model).generate
 
     def from_the_start(*args, **kwargs):

@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     rewards: reward functions in place of those that --rewards names.
     """
     run, args, model, recipe = read_arguments(sys.argv[1:] if argv is None else argv)
-    if args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # accelerate sets it when nobody does
+    own = argv is None  # whoever calls this from a program has as many threads as it wants
+    if own and args.use_cpu and os.environ.get("OMP_NUM_THREADS", "1") == "1":  # accelerate sets it unasked
         torch.set_num_threads(max(1, usable_cpus() // args.world_size))
     preset = PRESETS[run.preset]
     weights = model.model_name_or_path or preset.reasoner

@@ -1,6 +1,6 @@
 """The paper's claims in miniature: train every arm from one start, ask all the same, say what came of it.
 
-    OMP_NUM_THREADS=1 taskset -c 1 python -m benchmarks.claims
+    OMP_NUM_THREADS=1 python -m benchmarks.claims
     python -m benchmarks.claims --steps 2 --questions 16 --seeds 1 --results out --page out/claims.md
 
 Stop it whenever you like: the same command goes on with the arms that are not done (runs/claims). When all
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from benchmarks.claims.answers import PROMPTS, Asked
@@ -117,6 +118,7 @@ def main() -> None:
     args = parser.parse_args()
     if min(args.steps, args.seeds, args.questions) < 1:
         parser.error("--steps, --seeds and --questions are at least 1")
+    torch.set_num_threads(1)  # several spin while they wait, and CPU-seconds would count that
     try:
         bench = Bench.of(args.start, args.steps, args.questions)
         asked = Asked(bench, Segmenter.load(MINI.segmenter, device="cpu"))

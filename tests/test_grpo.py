@@ -9,9 +9,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -209,22 +209,28 @@ def test_two_processes_stop_and_go_on(model, pictures, tmp_path):
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+KILLED = """import os, signal, sys
+from transformers import TrainerState
+save = TrainerState.save_to_json
+def save_or_die(state, path):  # the state is what a Trainer writes last
+    if state.global_step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(state, path)
+TrainerState.save_to_json = save_or_die
+from train.grpo import main
+main(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(model, pictures, tmp_path):
+    """The kill comes while the second checkpoint is being written."""
     steps = ["--max_steps", "12", "--save_steps", "2", "--save_total_limit", "12"]
     argv = arguments(model, pictures, tmp_path / "killed", *steps)
-    run = subprocess.Popen(
-        [sys.executable, "train/grpo.py", *argv],
-        cwd=REPO,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while (reached := last_checkpoint(tmp_path / "killed")) is None:
-        assert run.poll() is None, "the run ended before it had saved anything"
-        time.sleep(0.02)
-    run.kill()
-    run.wait()
-    assert reached.name in ("checkpoint-2", "checkpoint-4") and not (tmp_path / "killed" / "model").exists()
+    run = subprocess.run([sys.executable, "-c", KILLED, *argv], cwd=REPO, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr[-3000:]
+    assert (tmp_path / "killed" / "checkpoint-4").exists() and not (tmp_path / "killed" / "model").exists()
+    assert last_checkpoint(tmp_path / "killed").name == "checkpoint-2"
     main(argv)
     main(arguments(model, pictures, tmp_path / "whole", *steps))
     again, whole = weights(tmp_path / "killed" / "model"), weights(tmp_path / "whole" / "model")

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import AutoProcessor
 
+from train.mini.bundle import write_reasoner
 from train.mini.model import CELL_PX, PackedForward, build_model
 from train.mini.reasoner_data import IGNORE, Batch, Encoder
 from train.mini.reasoner_stream import batches
@@ -201,13 +202,8 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
     def export(self, folder: Path) -> None:
-        """The averaged weights as a folder that AutoModel and segzero.load open."""
-        model = copy.deepcopy(self.averaged).to("cpu", torch.float16)
-        model.generation_config.update(eos_token_id=self.processor.tokenizer.eos_token_id, do_sample=False)
-        model.save_pretrained(folder, max_shard_size="9MB")
-        self.processor.save_pretrained(folder)
-        about = {"frame_px": FRAME_PX, "dialect": "multi", "max_new_tokens": 320}
-        (folder / "segzero.json").write_text(json.dumps(about, indent=2) + "\n")
+        """The averaged weights, as they are bundled."""
+        write_reasoner(self.averaged, self.processor, folder)
 
 
 def stream(run: Run, workers: int):

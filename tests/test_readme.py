@@ -43,7 +43,7 @@ def results_table() -> str:
     scenes = {split: cards[split]["scenes"] for split in ("test", "style") if split in cards}
     names = {"test": "unseen sprites and wordings", "style": "unseen drawing style"}
     lines = [
-        "| | " + " | ".join(f"{names[split]} ({count} scenes)" for split, count in scenes.items()) + " |"
+        "| | " + " | ".join(f"{names[split]} ({count:,} scenes)" for split, count in scenes.items()) + " |"
     ]
     lines.append("|---" * (1 + len(scenes)) + "|")
     for label, (key, form) in ROWS.items():

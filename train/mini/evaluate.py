@@ -1,4 +1,4 @@
-"""The mini's report card: 500 test scenes whose sprites, backgrounds and wordings were never trained on.
+"""The mini's report card: 1,000 test scenes whose sprites, backgrounds and wordings were never trained on.
 
     python -m train.mini.evaluate                       # the bundled weights -> assets/mini/results.json
     python -m train.mini.evaluate --reasoner runs/reasoner/model --results runs/reasoner/results.json
@@ -108,7 +108,7 @@ def fingerprint(*folders: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--split", default="test", choices=["test", "style"])
     parser.add_argument("--reasoner", help="folder of another reasoner than the bundled one")
     parser.add_argument("--segmenter", help="folder of another segmenter than the bundled one")

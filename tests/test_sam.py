@@ -17,6 +17,13 @@ def picture(width: int = 60, height: int = 40, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
+TARGETS = [
+    Target((5, 5, 40, 30), ((20, 20),)),
+    Target((1, 1, 9, 9)),
+    Target((0, 0, 60, 40), ((3, 3), (5, 5))),
+]
+
+
 # --------------------------------------------------------------------------------------- SAM, tiny and random
 
 
@@ -65,21 +72,21 @@ def test_sam_from_the_hub_computes_what_transformers_computes(tiny_sam, tmp_path
     assert torch.allclose(mine[1], other.iou_scores[0], atol=1e-4)
 
 
+def three_masks(segmenter: Segmenter):
+    """What a segmenter finds for TARGETS, all of the right size."""
+    found = segmenter.segment(picture(), TARGETS)
+    assert found.masks.shape == (3, 40, 60) and found.masks.dtype == bool
+    assert found.low_res.shape == (3, 16, 16)
+    return found
+
+
 def test_sam_from_an_official_checkpoint(tiny_sam, tmp_path: Path):
     from segzero.sam1 import from_transformers
 
     torch.save(from_transformers(tiny_sam.state_dict()), tmp_path / "sam_vit_t.pth")
     segmenter = Segmenter.load(tmp_path / "sam_vit_t.pth", device="cpu")
-    targets = [
-        Target((5, 5, 40, 30), ((20, 20),)),
-        Target((1, 1, 9, 9)),
-        Target((0, 0, 60, 40), ((3, 3), (5, 5))),
-    ]
-    found = segmenter.segment(picture(), targets)
-    assert (
-        found.masks.shape == (3, 40, 60) and found.masks.dtype == bool and found.low_res.shape == (3, 16, 16)
-    )
-    for index, target in enumerate(targets):  # alone or together, in whatever group
+    found = three_masks(segmenter)
+    for index, target in enumerate(TARGETS):  # alone or together, in whatever group
         alone = segmenter.segment(picture(), [target])
         assert (alone.masks[0] == found.masks[index]).all()
         assert np.allclose(alone.low_res[0], found.low_res[index], atol=1e-5)
@@ -143,16 +150,8 @@ def test_sam2_from_a_folder_segments_every_target_of_a_picture(tiny_sam2, tmp_pa
     for part in tiny_sam2:
         part.save_pretrained(tmp_path)
     segmenter = Segmenter.load(tmp_path, device="cpu")
-    targets = [
-        Target((5, 5, 40, 30), ((20, 20),)),
-        Target((1, 1, 9, 9)),
-        Target((0, 0, 60, 40), ((3, 3), (5, 5))),
-    ]
-    found = segmenter.segment(picture(), targets)
-    assert (
-        found.masks.shape == (3, 40, 60) and found.masks.dtype == bool and found.low_res.shape == (3, 16, 16)
-    )
-    for index, target in enumerate(targets):
+    found = three_masks(segmenter)
+    for index, target in enumerate(TARGETS):
         alone = segmenter.segment(picture(), [target])
         assert (alone.masks[0] == found.masks[index]).all()
 

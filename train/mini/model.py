@@ -118,7 +118,10 @@ class PackedForward(nn.Module):
         visual = self.model.model.visual
         patches = to_patches(frames)
         batch, count, _ = patches.shape
-        hidden = visual.patch_embed(patches.reshape(batch * count, -1)).view(batch, count, -1)
+        # A still picture's two moments are equal: one product with the sum of their weights embeds both.
+        moment = patches.view(batch, count, 3, 2, -1)[:, :, :, 0].flatten(2)
+        weight = visual.patch_embed.proj.weight.sum(2).flatten(1)
+        hidden = nn.functional.linear(moment, weight)
         cos, sin = visual.rotary_pos_emb(
             hidden[0], _grid_positions(frames.shape[-1] // PATCH_PX, frames.device)
         )
@@ -127,8 +130,11 @@ class PackedForward(nn.Module):
             hidden = hidden + block.mlp(block.norm2(hidden))
         return visual.merger(hidden.reshape(batch * count, -1)).view(batch, count // MERGE**2, -1)
 
-    def read(self, packed: Packed, visual_tokens: Tensor) -> list[Tensor]:
-        """Hidden states (B, L, text_dim): the embeddings, after each layer, and last the normed output."""
+    def read(self, packed: Packed, visual_tokens: Tensor, layers: int | None = None) -> list[Tensor]:
+        """Hidden states (B, L, text_dim): the embeddings, after each layer, and last the normed output.
+
+        layers: only so many of them, for training that looks no further.
+        """
         text = self.model.model.language_model
         hidden = text.embed_tokens(packed.ids)
         is_image = packed.ids == self.model.config.image_token_id
@@ -136,7 +142,7 @@ class PackedForward(nn.Module):
         position = text.rotary_emb(hidden, packed.position)
         mask = packed.attention(hidden.dtype)
         states = [hidden]
-        for layer in text.layers:
+        for layer in text.layers[:layers]:
             hidden = layer(hidden, attention_mask=mask, position_embeddings=position)
             states.append(hidden)
         return [*states, text.norm(hidden)]

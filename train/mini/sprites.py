@@ -7,13 +7,14 @@
     npm pack @lobehub/fluent-emoji-3d@1.1.0 @pmndrs/assets@1.7.0 @iconify-json/{noto@1.2.9,twemoji@1.2.5} \
         @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4} \
         @iconify-json/{noto-v1@1.2.5,flat-color-icons@1.2.3,flat-ui@1.2.3} \
-        @iconify-json/streamline-{ultimate,plump,stickies}-color@1.2.2
+        @iconify-json/streamline-{ultimate,plump,stickies}-color@1.2.2 @iconify/json@2.2.535
     pip install resvg-py OpenEXR trimesh vtk Pillow==12.3.0      # only this build needs them
     python -m train.mini.sprites build --packages packages
 
 It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title;
-a path that ends in `#45,15` is a view of that icon's 3D model, see `renders.py`) and writes, into
-assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites.zip and backgrounds.zip
+a path that ends in `#45,15` is a view of that icon's 3D model, see `renders.py`; one that ends in `#c0392b`
+is a silhouette filled with that colour) and writes, into
+assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites*.zip and backgrounds.zip
 (WebP), and index.json, which says what each file is and whose.
 """
 
@@ -43,6 +44,7 @@ LONGEST_PX = 160  # longest side of a stored sprite
 RENDER_PX = 320  # width at which an SVG is drawn before it is trimmed and scaled
 GPL_PACKS = ("tuxpaint-stamps-default", "sweethome3d", "mate-backgrounds", "plasma-workspace-wallpapers")
 HELD_OUT_STYLE = "@iconify-json/twemoji"  # a drawing style no training ever sees
+ICONS = "@iconify/json"  # in an archive of their own: none may grow beyond 10 MB
 TWINS = {  # one design, drawn twice: where the first is a test sprite, the second is left out
     "@lobehub/fluent-emoji-3d": "@iconify-json/fluent-emoji-flat",
     "@iconify-json/noto": "@iconify-json/noto-v1",
@@ -57,6 +59,7 @@ TRAIN_ONLY = (
     "@iconify-json/streamline-stickies-color",
     "@iconify-json/flat-color-icons",
     "@iconify-json/flat-ui",
+    ICONS,
 )
 SPLIT_SEED = 20260
 
@@ -68,7 +71,7 @@ class Entry:
     id: str
     concept: str
     category: str
-    style: str  # photo | render | clay | flat
+    style: str  # photo | render | clay | flat | icon (a silhouette in one colour)
     split: str  # train | test | style
     pack: str
     path: str
@@ -104,14 +107,14 @@ class Source:
 
     def __init__(self, folders: dict[str, Path]) -> None:
         self._folders = folders
-        self._icons: dict[str, dict] = {}
+        self._icons: dict[Path, dict] = {}
         self._models: dict[str, Models] = {}
 
     def rgba(self, pack: str, path: str) -> np.ndarray:
         """(H, W, 4) uint8. Raises KeyError or OSError when it is not there, ValueError without alpha."""
         folder = self._folders[package_key(pack)]
-        if path.startswith("icons.json#"):
-            return self._svg(self._icon_svg(pack, folder, path.split("#")[1]))
+        if ".json#" in path:
+            return self._svg(self._icon_svg(folder / "package", *path.split("#")))
         if is_view(path):
             return self._view(folder, path)
         if "!/" in path:
@@ -127,15 +130,14 @@ class Source:
             raise ValueError("opaque")
         return np.array(picture.convert("RGBA"))
 
-    def _icon_svg(self, pack: str, folder: Path, name: str) -> str:
-        if pack not in self._icons:
-            self._icons[pack] = json.loads((folder / "package/icons.json").read_text())
-        icons = self._icons[pack]
+    def _icon_svg(self, package: Path, file: str, name: str, colour: str = "000000") -> str:
+        if package / file not in self._icons:
+            self._icons[package / file] = json.loads((package / file).read_text())
+        icons = self._icons[package / file]
         icon = icons["icons"][name]
         size = [icon.get(side, icons.get(side, 16)) for side in ("width", "height")]
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">{icon["body"]}</svg>'
-        )
+        body = icon["body"].replace("currentColor", f"#{colour}")
+        return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">{body}</svg>'
 
     def _view(self, folder: Path, path: str) -> np.ndarray:
         file, angles = path.split("#")
@@ -244,9 +246,14 @@ def is_twin(entry: Entry, test: Entry) -> bool:
 
 
 def write_pack(folder: Path, sprites: dict[Entry, bytes], backgrounds: dict[Background, bytes]) -> None:
-    """sprites.zip, backgrounds.zip (uncompressed, dateless: same input, same bytes) and index.json."""
+    """Archives of sprites and backgrounds (uncompressed, dateless: same input, same bytes) and index.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, files in (("sprites.zip", sprites), ("backgrounds.zip", backgrounds)):
+    icons = {entry: data for entry, data in sprites.items() if entry.pack == ICONS}
+    others = {entry: data for entry, data in sprites.items() if entry.pack != ICONS}
+    archives = {"sprites.zip": others, "sprites-icons.zip": icons, "backgrounds.zip": backgrounds}
+    for name, files in archives.items():
+        if not files:
+            continue
         with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_STORED) as bundle:
             for entry, data in sorted(files.items(), key=lambda item: item[0].id):
                 bundle.writestr(zipfile.ZipInfo(f"{entry.id}.webp"), data)

@@ -1,6 +1,8 @@
 """Train the mini reasoner from nothing: first to see, then to answer. One command, resumable at any moment:
 
     python -m train.mini.train_reasoner --minutes 90 --out runs/reasoner
+    python -m train.mini.train_reasoner --start assets/mini/reasoner        # from the shipped weights
+    torchrun --nproc-per-node 2 -m train.mini.train_reasoner                # on two cores
 
 Three stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept
 it shows and where that object's box is, on the visual tokens and again in the middle of the language model.
@@ -10,6 +12,7 @@ Three things teach retrieval ("which of these things is meant, and where is it")
   * the token before a name or a box is told which cells to look at (an attention loss, in one layer);
   * a coordinate's target is a narrow bell over neighbouring numbers, so near misses are cheap;
   * coordinates are read from the middle layer through the same embedding that writes them.
+Matrices are trained by Muon, which comes as far in three quarters of the steps (LOG.md), the rest by AdamW.
 Stopping (Ctrl-C, a kill) loses at most --save-minutes; the same command goes on where it was. The exported
 weights are the running average.
 """
@@ -26,19 +29,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
-from transformers import AutoProcessor
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from train.mini.bundle import write_reasoner
-from train.mini.model import CELL_PX, PackedForward, build_model
+from train.mini.model import PackedForward, build_model
 from train.mini.reasoner_data import IGNORE, Batch, Encoder
+from train.mini.reasoner_losses import Probes, dense_losses, look_loss, token_loss
 from train.mini.reasoner_stream import batches
+from train.mini.together import Team
 from train.mini.tokenizer import FRAME_PX, train_processor
 
 DENSE_LAYER = 2  # hidden states after this many layers carry the dense losses
-LOOK_LAYER, LOOK_HEADS = 2, 2
-BELL_PX = 1.5
 
 
 @dataclass(frozen=True)
@@ -62,69 +64,24 @@ class Plan:
         return self.rate * min(1.0, (step + 1) / self.warmup) * max(decay, 0.02)
 
 
-class Probes(nn.Module):
-    """Heads of the dense losses; thrown away after training."""
-
-    def __init__(self, dim: int, concepts: int):
-        super().__init__()
-        self.concept = nn.ModuleList([nn.Linear(dim, concepts + 1) for _ in range(2)])
-        self.offset = nn.Linear(dim, 4)
-        self.edge = nn.Linear(dim, 4 * dim)
-
-
-def bell(labels: Tensor, size: int) -> Tensor:
-    """labels (K,) integers -> (K, size) a narrow Gaussian around each, summing to one."""
-    distance = torch.arange(size, device=labels.device)[None] - labels[:, None]
-    return torch.softmax(-(distance**2).float() / (2 * BELL_PX**2), dim=-1)
-
-
-def dense_losses(
-    probes: Probes, embed: Tensor, seen: Tensor, middle: Tensor, batch: Batch, frame_px: int
-) -> Tensor:
-    """Concept and box of each cell, from visual tokens `seen` and middle states `middle` (B, cells, D)."""
-    wanted = batch.cell_concept.flatten()
-    weight = torch.ones(probes.concept[0].out_features, device=seen.device)
-    weight[0] = 0.3
-    loss = seen.new_zeros((), dtype=torch.float32)
-    for head, hidden in zip(probes.concept, (seen, middle), strict=True):
-        logits = head(hidden).float().flatten(0, 1)
-        loss = loss + F.cross_entropy(logits, wanted, weight, ignore_index=IGNORE, label_smoothing=0.05)
-    row, cell = (batch.cell_concept > 0).nonzero(as_tuple=True)
-    side = frame_px // CELL_PX
-    centre = torch.stack([cell % side, cell // side], -1).float() * CELL_PX + CELL_PX / 2
-    box = batch.cell_box[row, cell]
-    offset = (box - centre.repeat(1, 2)) / frame_px
-    loss = loss + 4 * F.l1_loss(probes.offset(seen[row, cell]).float(), offset)
-    edges = probes.edge(middle[row, cell]).view(-1, 4, middle.shape[-1])
-    logits = (edges @ embed[:frame_px].to(edges.dtype).T).float().flatten(0, 1)
-    target = bell(box.round().long().clamp(0, frame_px - 1).flatten(), frame_px)
-    return loss + 0.3 * F.cross_entropy(logits, target)
-
-
-def token_loss(forward: PackedForward, batch: Batch, states: list[Tensor], frame_px: int) -> Tensor:
-    """Next-token cross-entropy; a coordinate's target is a bell."""
-    row, at = (batch.labels != IGNORE).nonzero(as_tuple=True)
-    labels = batch.labels[row, at]
-    logp = forward.model.lm_head(states[-1][row, at]).float().log_softmax(-1)
-    is_number = labels < frame_px
-    word = F.nll_loss(logp[~is_number], labels[~is_number], reduction="sum")
-    number = -(bell(labels[is_number], frame_px) * logp[is_number][:, :frame_px]).sum()
-    return (word + number) / max(len(labels), 1)
-
-
-def look_loss(forward: PackedForward, batch: Batch, states: list[Tensor]) -> Tensor:
-    """How little the token before a name or a box looks at the cells of what it is about to name."""
-    looked = forward.looks(batch.packed, states, LOOK_LAYER, LOOK_HEADS, batch.look_row, batch.look_at)
-    hit = torch.logsumexp(looked.masked_fill(~batch.look_cells, -30.0), -1)
-    return -hit.mean() if len(hit) else looked.sum()
+def optimizers(model: nn.Module, probes: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between layers; AdamW for embeddings, heads, norms, biases and the patches."""
+    named = dict(model.named_parameters())
+    inner = [p for name, p in named.items() if p.ndim == 2 and "embed" not in name]
+    chosen = {id(p) for p in inner}
+    rest = [p for p in (*named.values(), *probes.parameters()) if id(p) not in chosen]
+    return [
+        torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, weight_decay=0.05, betas=(0.9, 0.98)),
+    ]
 
 
 class Run:
-    """Model, optimizer, average and clock of one training run, as one thing that can be saved."""
+    """Model, optimizers, average and clock of one training run, as one thing that can be saved."""
 
-    def __init__(self, processor, plan: Plan, seed: int):
+    def __init__(self, processor, plan: Plan, seed: int, team: Team | None = None):
         torch.manual_seed(seed)
-        self.processor, self.plan, self.seed = processor, plan, seed
+        self.processor, self.plan, self.seed, self.team = processor, plan, seed, team or Team()
         self.encoder = Encoder(processor, FRAME_PX)
         self.model = build_model(processor.tokenizer)
         self.model.set_attn_implementation("eager")  # faster than the fused kernel in bf16 on a CPU
@@ -132,8 +89,8 @@ class Run:
         self.probes = Probes(self.model.config.text_config.hidden_size, len(self.encoder.concepts))
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
         self.step, self.seconds = 0, 0.0
-        trained = [*self.model.parameters(), *self.probes.parameters()]
-        self.optimizer = torch.optim.AdamW(trained, lr=plan.rate, weight_decay=0.05, betas=(0.9, 0.98))
+        self.trained = [*self.model.parameters(), *self.probes.parameters()]
+        self.optimizers = optimizers(self.model, self.probes, plan.rate)
 
     @property
     def progress(self) -> float:
@@ -150,8 +107,9 @@ class Run:
             module.to(device)
         return self
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        for group in self.optimizer.param_groups:
+    def train_step(self, batch: Batch, seconds: float = 0.0) -> dict[str, float]:
+        """One step of the whole team; seconds: what the last step took, which moves the clock."""
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.plan.learning_rate(self.step, self.progress)
         device = batch.frames.device
         with torch.autocast(device.type, torch.bfloat16):
@@ -159,9 +117,12 @@ class Run:
         scales = {"dense": 0.5 if "token" in losses else 1.0, "token": 1.0, "look": 1.0}
         total = sum(losses[name] * scales[name] for name in losses)
         total.backward()
-        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        gradients = [p.grad for p in self.trained if p.grad is not None]
+        self.seconds += self.team.mean(gradients, seconds)
+        nn.utils.clip_grad_norm_(self.trained, 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self._average()
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
@@ -171,12 +132,13 @@ class Run:
             states = self.forward.read(batch.packed, self.model.get_input_embeddings().weight[:0])
             return {"token": token_loss(self.forward, batch, states, FRAME_PX)}
         seen = self.forward.see(batch.frames)
-        states = self.forward.read(batch.packed, seen)
+        asked = bool((batch.labels != IGNORE).any())
+        states = self.forward.read(batch.packed, seen, None if asked else DENSE_LAYER)
         first = self.encoder.first_cell
         middle = states[DENSE_LAYER][:, first : first + seen.shape[1]]
         embed = self.model.get_input_embeddings().weight
         losses = {"dense": dense_losses(self.probes, embed, seen, middle, batch, FRAME_PX)}
-        if (batch.labels != IGNORE).any():
+        if asked:
             losses["token"] = token_loss(self.forward, batch, states, FRAME_PX)
             losses["look"] = look_loss(self.forward, batch, states)
         return losses
@@ -188,18 +150,28 @@ class Run:
             old.lerp_(new.detach(), 1 - keep)
 
     def save(self, folder: Path) -> None:
-        parts = {
-            name: getattr(self, name).state_dict() for name in ("model", "probes", "averaged", "optimizer")
-        }
+        """What `resume` needs and the exported weights; the first of a team saves for all."""
+        if self.team.rank:
+            return
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "probes", "averaged")}
+        parts["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
         torch.save({**parts, "step": self.step, "seconds": self.seconds}, folder / "state.tmp")
         (folder / "state.tmp").replace(folder / "state.pt")
         self.export(folder / "model")
 
     def resume(self, folder: Path) -> None:
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        for name in ("model", "probes", "averaged", "optimizer"):
+        for name in ("model", "probes", "averaged"):
             getattr(self, name).load_state_dict(state[name])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
+
+    def begin(self, weights: Path) -> None:
+        """Start from exported weights; the heads of the dense losses, which nobody keeps, start anew."""
+        known = Qwen2_5_VLForConditionalGeneration.from_pretrained(weights, dtype=torch.float32)
+        for model in (self.model, self.averaged):
+            model.load_state_dict(known.state_dict())
 
     def export(self, folder: Path) -> None:
         """The averaged weights, as they are bundled."""
@@ -215,7 +187,7 @@ def stream(run: Run, workers: int):
     }[run.stage]
     return batches(
         run.encoder,
-        seed=run.seed + ("see", "answer", "listen").index(run.stage),
+        seed=(run.seed + ("see", "answer", "listen").index(run.stage)) * run.team.size + run.team.rank,
         pictures=pictures,
         questions=questions,
         crowd=crowd,
@@ -237,18 +209,19 @@ def move(batch: Batch, device: str) -> Batch:
 def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = (folder / "log.jsonl").open("a")
-    bar = tqdm(total=round(run.plan.minutes * 60), initial=round(run.seconds), unit="s", smoothing=0)
-    stage, source, saved, mean = None, None, time.monotonic(), {}
+    total = round(run.plan.minutes * 60)
+    bar = tqdm(total=total, initial=round(run.seconds), unit="s", smoothing=0, disable=run.team.rank > 0)
+    stage, source, saved, mean, seconds = None, None, time.monotonic(), {}, 0.0
     try:
         while run.progress < 1:
             began = time.monotonic()
             if run.stage != stage:
                 stage, source = run.stage, stream(run, workers)
-            for name, value in run.train_step(move(next(source), device)).items():
+            for name, value in run.train_step(move(next(source), device), seconds).items():
                 mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
-            run.seconds += time.monotonic() - began
+            seconds = time.monotonic() - began
             bar.update(round(run.seconds) - bar.n)
-            if run.step % 50 == 0:
+            if run.step % 50 == 0 and not run.team.rank:
                 bar.set_postfix(step=run.step, **{name: f"{value:.3f}" for name, value in mean.items()})
                 log.write(json.dumps({"step": run.step, "seconds": round(run.seconds), **mean}) + "\n")
                 log.flush()
@@ -263,6 +236,7 @@ def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
+    parser.add_argument("--start", type=Path, help="exported weights that a new run begins with")
     parser.add_argument(
         "--minutes", type=float, default=90, help="planned training time, all sessions together"
     )
@@ -276,15 +250,19 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    team = Team.join()
     known = args.out / "model"  # a run keeps the words it began with
-    processor = AutoProcessor.from_pretrained(known) if known.exists() else train_processor()
-    run = Run(
-        processor, Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate), args.seed
-    ).to(args.device)
+    words = known if known.exists() else args.start
+    processor = AutoProcessor.from_pretrained(words) if words else train_processor()
+    plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
+    run = Run(processor, plan, args.seed, team).to(args.device)
     if (args.out / "state.pt").exists():
         run.resume(args.out)
         print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")
+    elif args.start:
+        run.begin(args.start)
     train(run, args.out, args.save_minutes, args.workers, args.device)
+    team.leave()
 
 
 if __name__ == "__main__":

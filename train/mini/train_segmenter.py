@@ -2,6 +2,7 @@
 
     python -m train.mini.train_segmenter --minutes 45 --out runs/segmenter
     python -m train.mini.train_segmenter --out runs/segmenter --more 30      # a further, gentler cycle
+    python -m train.mini.train_segmenter --start assets/mini/segmenter --rate 1e-3   # from shipped weights
     python -m train.mini.train_segmenter --evaluate --scenes 200             # the shipped weights, test split
 
 The loss of a mask is cross-entropy + dice against the soft (antialiased) truth; token 0 answers alone, of the
@@ -164,13 +165,21 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def open_run(folder: Path, plan: Plan, *, more: float, seed: int, device: str) -> Run:
+def open_run(
+    folder: Path, plan: Plan, *, more: float, seed: int, device: str, start: Path | None = None
+) -> Run:
     """A new run with this plan, or the one in `folder` where it stopped.
 
-    Its first cycle may be planned anew as it goes on; `more` minutes start another, at half the rate.
+    start: exported weights that a new run begins with. A run's first cycle may be planned anew as it goes on;
+    `more` minutes start another, at half the rate.
     """
     if not (folder / "state.pt").exists():
-        return Run(plan, seed=seed, device=device)
+        known = MiniBackend.load(start, device).model if start else None
+        run = Run(plan, seed=seed, device=device, config=known and known.config)
+        if known:
+            run.model.load_state_dict(known.state_dict())
+            run.averaged.load_state_dict(known.state_dict())
+        return run
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     if more:
         now = state["seconds"]
@@ -223,6 +232,7 @@ def main() -> None:
     parser.add_argument(
         "--more", type=float, default=0, help="minutes of a further cycle for a run that is done"
     )
+    parser.add_argument("--start", type=Path, help="exported weights that a new run begins with")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=0)
@@ -242,7 +252,7 @@ def main() -> None:
     world = World.load()
     if not args.evaluate:
         plan = Plan(begin=0, end=60 * args.minutes, rate=args.rate, batch=args.batch)
-        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device)
+        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device, start=args.start)
         train(run, Composer(world, "train"), args.out, save_minutes=args.save_minutes, workers=args.workers)
     weights = args.weights or (SHIPPED if args.evaluate else args.out / "model")
     results = evaluate(MiniBackend.load(weights, args.device), Composer(world, "test"), scenes=args.scenes)

@@ -87,10 +87,13 @@ class World:
         backdrops: list[Backdrop] = []
         for pack in packs:
             index = json.loads((pack / "index.json").read_text(encoding="utf-8"))
-            with zipfile.ZipFile(pack / "sprites.zip") as bundle:
-                for entry in index["sprites"]:
-                    if concepts is None or entry["concept"] in concepts:
-                        sprites[entry["concept"]].append(_sprite(entry, _decode(bundle, entry["id"], "RGBA")))
+            entries = {f"{entry['id']}.webp": entry for entry in index["sprites"]}
+            for archive in sorted(pack.glob("sprites*.zip")):
+                with zipfile.ZipFile(archive) as bundle:
+                    for entry in (entries[name] for name in bundle.namelist()):
+                        if concepts is None or entry["concept"] in concepts:
+                            picture = _decode(bundle, entry["id"], "RGBA")
+                            sprites[entry["concept"]].append(_sprite(entry, picture))
             with zipfile.ZipFile(pack / "backgrounds.zip") as bundle:
                 for entry in index["backgrounds"]:
                     rgb = _decode(bundle, entry["id"], "RGB")

@@ -17,7 +17,7 @@ from segzero.export import encode_mask
 from segzero.geometry import Target, mask_to_points
 from segzero.presets import Preset
 from train.mini.knowledge import knowledge
-from train.mini.questions import KINDS, Question, sample
+from train.mini.questions import Question, sample
 from train.mini.scenes import Composer, Scene, SceneObject, World
 from train.rows import Row, Unusable, frame_solution
 
@@ -27,17 +27,17 @@ SIDE_PX = 256  # of a square with a scene's area; more than any frame of the min
 def composed(count: int, seed: int, split: str) -> Iterator[tuple[str, Scene, Question]]:
     """`count` scenes, each with a name and one question; the same seed and split give the same ones.
 
-    split: train, val, test or style, as the composer has them. Raises ValueError for another. Of the kinds of
-    questions that a scene offers each is as likely: by their usual shares, few would be answered by nothing.
+    split: train, val, test or style, as the composer has them. Raises ValueError for another. Kinds of
+    questions come as often as in the mini's own test: asked more that nothing answers, GRPO learns to refuse
+    the rest on things it never saw.
     """
-    evenly = dict.fromkeys(KINDS, 1.0)
     composer = Composer(World.load(concepts=set(knowledge().taught)), split)
     made = index = 0
     while made < count:
         rng = np.random.default_rng([seed, index])
         ratio = float(np.exp(rng.uniform(-0.5, 0.5)))  # seldom square
         scene = composer.scene(rng, (int(SIDE_PX * ratio**0.5), int(SIDE_PX / ratio**0.5)))
-        for question in sample(scene, rng, split, 1, evenly):
+        for question in sample(scene, rng, split, 1):
             made += 1
             yield f"{split}-{seed}-{index}", scene, question
         index += 1

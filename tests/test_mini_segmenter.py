@@ -206,10 +206,10 @@ def test_training_stops_resumes_and_learns(tmp_path: Path):
 
 
 def test_the_crops_are_coarse_at_first_and_full_in_the_end():
-    from train.mini.train_segmenter import Plan, Run
+    from train.mini.train_segmenter import COARSE_PX, Plan, Run
 
     run = Run(Plan(begin=0, end=100, coarse=0.8), seed=0)
-    assert run.crops.crop_px == 96 and run.crops.widths == run.model.config.widths
+    assert run.crops.crop_px == COARSE_PX and run.crops.widths == run.model.config.widths
     run.seconds = 81.0
     assert run.crops == run.model.config
     assert [round(run.plan.learning_rate(10**6, s), 6) for s in (0, 50, 100, 999)] == [
@@ -220,28 +220,16 @@ def test_the_crops_are_coarse_at_first_and_full_in_the_end():
     ]
 
 
-def test_a_run_starts_from_exported_weights_with_larger_crops(tmp_path, tiny_mini):
+def test_a_run_starts_from_exported_weights(tmp_path, tiny_mini):
     from train.mini.train_segmenter import Plan, open_run
 
     tiny_mini.save(tmp_path / "weights")
-    start = {"more": 0, "seed": 1, "device": "cpu", "start": tmp_path / "weights"}
-    same = open_run(tmp_path, Plan(begin=0, end=1), **start)
-    larger = open_run(tmp_path, Plan(begin=0, end=1), **start, crop_px=48)
-    assert (same.model.config.crop_px, larger.model.config.crop_px) == (32, 48)
+    plan = Plan(begin=0, end=1)
+    run = open_run(tmp_path, plan, more=0, seed=1, device="cpu", start=tmp_path / "weights")
+    assert run.model.config == tiny_mini.model.config
     for name, value in tiny_mini.model.state_dict().items():
-        torch.testing.assert_close(same.averaged.state_dict()[name], value, atol=1e-3, rtol=1e-3)  # fp16
-        if "rel_pos" not in name:
-            assert torch.equal(larger.averaged.state_dict()[name], same.averaged.state_dict()[name])
-
-
-def test_relative_positions_are_stretched_to_a_larger_grid():
-    from train.mini.train_segmenter import resized
-
-    three, six = torch.tensor([[0.0], [1.0], [2.0]]), torch.zeros(6, 1)
-    weights = {"rel_pos_h": three, "norm": three}
-    found = resized(weights, {"rel_pos_h": six, "norm": three})
-    assert found["rel_pos_h"].flatten().tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2]
-    assert found["norm"] is three
+        for model in (run.model, run.averaged):
+            torch.testing.assert_close(model.state_dict()[name], value, atol=1e-3, rtol=1e-3)  # fp16
 
 
 def test_the_measured_iou_is_that_of_the_masks():

@@ -32,7 +32,7 @@ from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
 from train.mini.segmenter_data import Batch, Batches
 
 SHIPPED = Path("assets/mini/segmenter")
-COARSE = 0.75  # side of the crops in training's first part: 0.6 of the cost, nearly all of the learning
+COARSE_PX = 96  # crops of training's first part: 0.6 of the cost, nearly all of the learning
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Plan:
     batch: int = 24
     average: float = 0.998
     correct: float = 0.15  # share of steps that add a point from where the model was wrong
-    coarse: float = 0.8  # share of the cycle on the smaller crops
+    coarse: float = 0.8  # share of the cycle on COARSE_PX crops
 
     def progress(self, seconds: float) -> float:
         return min(max((seconds - self.begin) / (self.end - self.begin), 0.0), 1.0)
@@ -134,7 +134,7 @@ class Run:
         """The config that training examples are cut for at this moment."""
         config = self.model.config
         coarse = self.plan.progress(self.seconds) < self.plan.coarse
-        return replace(config, crop_px=round(COARSE * config.crop_px / 16) * 16) if coarse else config
+        return replace(config, crop_px=min(COARSE_PX, config.crop_px)) if coarse else config
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -165,39 +165,20 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def resized(weights: dict[str, Tensor], model: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`weights` for a model of other crops: relative positions (2 * side - 1, D) stretched to its grid."""
-    fitted = dict(weights)
-    for name, value in weights.items():
-        if "rel_pos" in name and value.shape != model[name].shape:
-            length = len(model[name])
-            fitted[name] = F.interpolate(value.T[None], length, mode="linear")[0].T.contiguous()
-    return fitted
-
-
 def open_run(
-    folder: Path,
-    plan: Plan,
-    *,
-    more: float,
-    seed: int,
-    device: str,
-    start: Path | None = None,
-    crop_px: int | None = None,
+    folder: Path, plan: Plan, *, more: float, seed: int, device: str, start: Path | None = None
 ) -> Run:
     """A new run with this plan, or the one in `folder` where it stopped.
 
-    start: exported weights that a new run begins with; crop_px: the side of its crops, if not theirs. A run's
-    first cycle may be planned anew as it goes on; `more` minutes start another, at half the rate.
+    start: exported weights that a new run begins with. A run's first cycle may be planned anew as it goes on;
+    `more` minutes start another, at half the rate.
     """
     if not (folder / "state.pt").exists():
         known = MiniBackend.load(start, device).model if start else None
-        config = known.config if known else MiniSamConfig()
-        run = Run(plan, seed=seed, device=device, config=replace(config, crop_px=crop_px or config.crop_px))
+        run = Run(plan, seed=seed, device=device, config=known and known.config)
         if known:
-            weights = resized(known.state_dict(), run.model.state_dict())
-            run.model.load_state_dict(weights)
-            run.averaged.load_state_dict(weights)
+            run.model.load_state_dict(known.state_dict())
+            run.averaged.load_state_dict(known.state_dict())
         return run
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     if more:
@@ -252,7 +233,6 @@ def main() -> None:
         "--more", type=float, default=0, help="minutes of a further cycle for a run that is done"
     )
     parser.add_argument("--start", type=Path, help="exported weights that a new run begins with")
-    parser.add_argument("--crop", type=int, help="side of a new run's crops in pixels, a multiple of 16")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=0)

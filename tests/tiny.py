@@ -176,3 +176,14 @@ def script(reasoner, text: str | list[int], before: Callable[[int], object] = la
 
     model.lm_head, model.generate = said, from_the_start
     return said
+
+
+def mini_segmenter():
+    """A random `MiniBackend` of crops of 32 px."""
+    from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
+
+    torch.manual_seed(0)
+    config = MiniSamConfig(
+        crop_px=32, widths=(8, 8, 16, 16), blocks=1, heads=2, decoder_dim=16, decoder_depth=1, decoder_heads=2
+    )
+    return MiniBackend(MiniSam(config))

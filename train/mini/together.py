@@ -24,14 +24,20 @@ class Team:
 
     @classmethod
     def join(cls) -> Team:
-        """The team that torchrun started this process in, or a team of one."""
+        """The team that torchrun started this process in, or a team of one.
+
+        Its members may share one device, which NCCL forbids: so it is gloo everywhere.
+        """
         if "WORLD_SIZE" not in os.environ:
             return cls()
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def mean(self, values: Iterable[Tensor], seconds: float) -> float:
-        """Average `values` over the team, in place; -> the mean of `seconds`, the same number in each."""
+        """Average `values` (of any shapes, the same ones in each process) over the team, in place.
+
+        -> the mean of `seconds`, the same number in each, so that all change stage at the same step.
+        """
         if self.size == 1:
             return seconds
         values = list(values)

@@ -1,7 +1,7 @@
 """Train the mini reasoner from nothing: first to see, then to answer. One command, resumable at any moment:
 
     python -m train.mini.train_reasoner --minutes 90 --out runs/reasoner
-    python -m train.mini.train_reasoner --start assets/mini/reasoner        # from the shipped weights
+    python -m train.mini.train_reasoner --init assets/mini/reasoner         # from the shipped weights
     torchrun --nproc-per-node 2 -m train.mini.train_reasoner                # on two cores
 
 Three stages share one clock. SEE: dense scenes, no questions; every cell of the picture learns which concept
@@ -12,7 +12,7 @@ Three things teach retrieval ("which of these things is meant, and where is it")
   * the token before a name or a box is told which cells to look at (an attention loss, in one layer);
   * a coordinate's target is a narrow bell over neighbouring numbers, so near misses are cheap;
   * coordinates are read from the middle layer through the same embedding that writes them.
-Matrices are trained by Muon, which comes as far in three quarters of the steps (LOG.md), the rest by AdamW.
+Matrices are trained by Muon, which comes farther in four fifths of the steps (LOG.md), the rest by AdamW.
 Stopping (Ctrl-C, a kill) loses at most --save-minutes; the same command goes on where it was. The exported
 weights are the running average.
 """
@@ -236,7 +236,7 @@ def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
-    parser.add_argument("--start", type=Path, help="exported weights that a new run begins with")
+    parser.add_argument("--init", type=Path, help="exported weights that a new run begins with")
     parser.add_argument(
         "--minutes", type=float, default=90, help="planned training time, all sessions together"
     )
@@ -254,15 +254,15 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     team = Team.join()
     known = args.out / "model"  # a run keeps the words it began with
-    words = known if known.exists() else args.start
+    words = known if known.exists() else args.init
     processor = AutoProcessor.from_pretrained(words) if words else train_processor()
     plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
     run = Run(processor, plan, args.seed, team).to(args.device)
     if (args.out / "state.pt").exists():
         run.resume(args.out)
         print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")
-    elif args.start:
-        run.begin(args.start)
+    elif args.init:
+        run.begin(args.init)
     train(run, args.out, args.save_minutes, args.workers, args.device)
     team.leave()
 

@@ -2,7 +2,7 @@
 
     python -m train.mini.train_segmenter --minutes 45 --out runs/segmenter
     python -m train.mini.train_segmenter --out runs/segmenter --more 30      # a further, gentler cycle
-    python -m train.mini.train_segmenter --start assets/mini/segmenter --rate 1e-3   # from shipped weights
+    python -m train.mini.train_segmenter --init assets/mini/segmenter --rate 1e-3    # from shipped weights
     python -m train.mini.train_segmenter --evaluate --scenes 200             # the shipped weights, test split
 
 The loss of a mask is cross-entropy + dice against the soft (antialiased) truth; token 0 answers alone, of the
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument(
         "--more", type=float, default=0, help="minutes of a further cycle for a run that is done"
     )
-    parser.add_argument("--start", type=Path, help="exported weights that a new run begins with")
+    parser.add_argument("--init", type=Path, help="exported weights that a new run begins with")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--seed", type=int, default=0)
@@ -252,7 +252,7 @@ def main() -> None:
     world = World.load()
     if not args.evaluate:
         plan = Plan(begin=0, end=60 * args.minutes, rate=args.rate, batch=args.batch)
-        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device, start=args.start)
+        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device, start=args.init)
         train(run, Composer(world, "train"), args.out, save_minutes=args.save_minutes, workers=args.workers)
     weights = args.weights or (SHIPPED if args.evaluate else args.out / "model")
     results = evaluate(MiniBackend.load(weights, args.device), Composer(world, "test"), scenes=args.scenes)

@@ -108,6 +108,19 @@ def paste(logits: np.ndarray, window: Window, image_wh: tuple[int, int]) -> np.n
     return mask
 
 
+def seen_in(now: Window, was: Window, logits: np.ndarray) -> np.ndarray:
+    """Logits (M, S, S) of the window `was` as (M, S, S) of the window `now`, which lies within it."""
+    size = logits.shape[-1]
+    scale = now.side / was.side
+    shift = np.array([now.x0 - was.x0, now.y0 - was.y0]) * size / was.side + 0.5 * scale - 0.5
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    moved = [
+        cv2.warpAffine(each, matrix, (size, size), flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for each in np.ascontiguousarray(logits)
+    ]
+    return np.stack(moved)
+
+
 def to_crop(xy: np.ndarray, window: Window, crop_px: int) -> np.ndarray:
     """Pixel positions (..., 2) of the picture as pixel positions of the crop, clamped into it; float32."""
     moved = (np.asarray(xy, np.float64) + 0.5 - (window.x0, window.y0)) * (crop_px / window.side) - 0.5

@@ -6,7 +6,8 @@
 It answers the same call as SAM (box + points -> mask, own IoU estimate) but it is not stock SAM: instead of
 embedding the whole picture once it looks at one square crop per object, because at this size 128 px spent on
 the object buy far more than 256 px spent on the picture. `encode` therefore only keeps the pixels; `decode`
-cuts all crops of a call, from however many pictures, and runs them in batches.
+cuts all crops of a call, from however many pictures, and runs them in batches. Each object is seen twice,
+nearer and, mirrored, farther than in training, and the mean of both views' logits counts.
 
 Frames: "picture" is the original image, "crop" the square the network sees; crop.py maps between the two.
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from segzero.crop import Window, cut, paste, to_crop, window_around
+from segzero.crop import Window, cut, paste, seen_in, to_crop, window_around
 from segzero.geometry import box_iou
 from segzero.mini_net import MiniSam, MiniSamConfig
 
@@ -30,16 +31,24 @@ __all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_promp
 PADDING_RGB = (128, 128, 128)  # where a crop reaches over the picture's edge; 0 once normalised
 AT_ONCE = 16  # crops per forward pass: bounds memory for an answer with hundreds of targets
 AGREED = 0.75  # IoU of the box given and the box of the mask found, from which one look is enough
+NEAR, FAR = 0.9, 1.125  # the two views' windows, as shares of the one that the network is trained with
 
 
 def crop_prompts(
-    boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None, config: MiniSamConfig
+    boxes: np.ndarray,
+    points: np.ndarray | None,
+    labels: np.ndarray | None,
+    config: MiniSamConfig,
+    zoom: float = 1.0,
 ) -> tuple[list[Window], np.ndarray, np.ndarray | None]:
-    """Prompts in picture px (N, 4), (N, P, 2), (N, P) -> the objects' windows; boxes, points in the crops."""
+    """Prompts in picture px (N, 4), (N, P, 2), (N, P) -> the objects' windows; boxes, points in the crops.
+
+    zoom: the windows' sides as a share of the config's.
+    """
     windows = []
     for index, box in enumerate(boxes):
         positive = points[index][labels[index] == 1] if points is not None else np.zeros((0, 2))
-        windows.append(window_around(box, positive, config.crop_scale))
+        windows.append(window_around(box, positive, config.crop_scale * zoom))
     size = config.crop_px
     corners = [to_crop(box.reshape(2, 2), window, size) for box, window in zip(boxes, windows, strict=True)]
     if points is not None:
@@ -89,20 +98,33 @@ class MiniBackend:
         return self._predict([state] * len(boxes), boxes, points, labels)
 
     def _predict(self, states: Sequence, boxes: np.ndarray, points, labels):
-        """`predict` of objects each in a picture of its own."""
+        """`predict` of objects each in a picture of its own: the mean of two views, in the nearer's frame."""
+        windows, logits, ious = self._view(states, boxes, points, labels, NEAR)
+        further, others, estimates = self._view(states, boxes, points, labels, FAR, mirrored=True)
+        moved = [seen_in(near, far, each) for near, far, each in zip(windows, further, others, strict=True)]
+        return windows, (logits + np.stack(moved)) / 2, (ious + estimates) / 2
+
+    def _view(self, states: Sequence, boxes: np.ndarray, points, labels, zoom: float, mirrored: bool = False):
+        """What the network says of crops at one zoom; with `mirrored` it is shown left for right."""
         config = self.model.config
-        windows, boxes, points = crop_prompts(boxes, points, labels, config)
+        windows, boxes, points = crop_prompts(boxes, points, labels, config, zoom)
+        if mirrored:
+            boxes[:, [0, 2]] = config.crop_px - 1 - boxes[:, [2, 0]]
+            if points is not None:
+                points[..., 0] = config.crop_px - 1 - points[..., 0]
+        turn = -1 if mirrored else 1
         logits, ious = [], []
         for start in range(0, len(windows), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             pairs = zip(states[part], windows[part], strict=True)
             crops = np.stack([cut(state, window, config.crop_px, PADDING_RGB) for state, window in pairs])
+            crops = np.ascontiguousarray(crops[:, :, ::turn])
             inputs = [torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(boxes[part])]
             if points is not None:
                 inputs += [torch.from_numpy(points[part]), torch.from_numpy(labels[part])]
             with torch.inference_mode():
                 output = self.model(*(value.to(self.device) for value in inputs))
-            logits.append(output[0].float().cpu().numpy())
+            logits.append(output[0].float().cpu().numpy()[..., ::turn])
             ious.append(output[1].float().cpu().numpy())
         return windows, np.concatenate(logits), np.concatenate(ious)
 
@@ -123,7 +145,8 @@ class MiniBackend:
         """`decode` of objects each in a picture of its own; masks is a list.
 
         Where the mask found does not fill the box given, the box was off: a second look, at the mask's own
-        box, is worth it. An exact box nearly always agrees and is looked at once.
+        box, is worth it, and counts where the network thinks better of its mask. An exact box nearly always
+        agrees and is looked at once.
         """
         masks, scores, low_res = self._look(states, boxes, points, labels)
         found = np.stack([_box_of(mask, box) for mask, box in zip(masks, boxes, strict=True)])
@@ -131,22 +154,23 @@ class MiniBackend:
         again = [i for i, (box, other) in enumerate(pairs) if box_iou(box, other, inclusive=True) < AGREED]
         if again:
             prompts = [None if part is None else part[again] for part in (points, labels)]
-            better, *rest = self._look([states[i] for i in again], found[again], *prompts)
-            scores[again], low_res[again] = rest
-            for index, mask in zip(again, better, strict=True):
-                masks[index] = mask
+            looks = zip(*self._look([states[i] for i in again], found[again], *prompts), strict=True)
+            for index, (mask, score, logits) in zip(again, looks, strict=True):
+                if score > scores[index]:
+                    masks[index], scores[index], low_res[index] = mask, score, logits
         return masks, scores, low_res
 
     def consider(
         self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
     ):
         """All masks of one object, boxes (1, 4), the one that `decode` takes first: (M, H, W) bool, (M,)."""
-        masks, _, _ = self._look([state], boxes, points, labels)
-        found = _box_of(masks[0], boxes[0])
-        if box_iou(boxes[0].tolist(), found.tolist(), inclusive=True) < AGREED:
-            boxes = found[None]
-        (window,), logits, ious = self.predict(state, boxes, points, labels)
         image_wh = (state.shape[1], state.shape[0])
+        (window,), logits, ious = self.predict(state, boxes, points, labels)
+        found = _box_of(paste(logits[0, 0], window, image_wh), boxes[0])
+        if box_iou(boxes[0].tolist(), found.tolist(), inclusive=True) < AGREED:
+            second = self.predict(state, found[None], points, labels)
+            if second[2].clip(0, 1)[0, 0] > ious.clip(0, 1)[0, 0]:
+                (window,), logits, ious = second
         return np.stack([paste(each, window, image_wh) for each in logits[0]]), ious[0].clip(0, 1)
 
     def _look(

@@ -120,6 +120,18 @@ def test_a_crop_over_the_edge_is_padded_and_nothing_is_found_outside_it():
     assert everywhere[:31, :31].all() and not everywhere[33:].any() and not everywhere[:, 33:].any()
 
 
+def test_logits_of_a_wider_window_are_seen_in_a_nearer_one():
+    from segzero.crop import Window, seen_in
+
+    rows, columns = np.mgrid[:16, :16].astype(np.float32)
+    wide, near = Window(10.0, 20.0, 32.0), Window(14.0, 26.0, 16.0)  # 2 and 1 picture pixels per logit
+    found = seen_in(near, wide, np.stack([columns, rows]))
+    # The nearer one's middle is the picture's (22, 34): after 6 and 7 pixels of the wide one.
+    assert found.shape == (2, 16, 16)
+    assert found[:, 7:9, 7:9].mean((1, 2)) == pytest.approx((5.5, 6.5), abs=0.02)
+    assert found[0, 0] == pytest.approx(1.75 + 0.5 * np.arange(16), abs=0.02)
+
+
 def test_prompts_are_drawn_where_they_are():
     from segzero.mini_net import draw_prompts
 

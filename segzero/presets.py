@@ -50,7 +50,7 @@ MINI = Preset(
     name="mini",
     reasoner=str(_MINI / "reasoner"),
     segmenter=str(_MINI / "segmenter"),
-    frame_px=168,
+    frame_px=280,
     dialect=MULTI,
     max_new_tokens=400,
     about="Knows 68 everyday things in composed scenes; for photographs, --preset visionreasoner-7b.",
@@ -80,7 +80,7 @@ PRESETS = {preset.name: preset for preset in (MINI, SEG_ZERO_7B, VISIONREASONER_
 def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
     """`base` with the reasoner of a folder, and with what the folder's segzero.json says, if it has one.
 
-    segzero.json: {"frame_px": 168, "dialect": "multi", "max_new_tokens": 400}, every key optional. The
+    segzero.json: {"frame_px": 280, "dialect": "multi", "max_new_tokens": 400}, every key optional. The
     segmenter and the name stay the base's.
     Raises PresetError when the file is there and cannot be used.
     """

@@ -48,7 +48,7 @@ class PromptEncoder:
     def heads(self, frames: Sequence[Image.Image]) -> BatchFeature:
         """`head` of several pictures of one size: input_ids (B, P).
 
-        Qwen's processors do not resize the frames: 840 x 840 pixels are 900 tokens, 168 x 168 are 36.
+        Qwen's processors do not resize the frames: 840 x 840 pixels are 900 tokens, 280 x 280 are 100.
         """
         images = self.processor.image_processor
         options = {}

@@ -17,7 +17,7 @@ def test_the_presets_are_those_of_the_public_releases_and_the_bundled_one():
     settings = {p.name: (p.frame_px, p.dialect, p.max_new_tokens) for p in PRESETS.values()}
     assert settings["seg-zero-7b"] == (840, SINGLE, 1024)
     assert settings["visionreasoner-7b"] == (840, MULTI, 1024)
-    assert settings["mini"][:2] == (168, MULTI)
+    assert settings["mini"][:2] == (280, MULTI)
     assert SEG_ZERO_7B.reasoner == "Ricky06662/Seg-Zero-7B"
     assert VISIONREASONER_7B.reasoner == "Ricky06662/VisionReasoner-7B"
     assert SEG_ZERO_7B.segmenter == VISIONREASONER_7B.segmenter == "sam2.1-large"

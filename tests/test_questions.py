@@ -177,9 +177,11 @@ def test_spatial():
 def test_ordinal():
     cows = scene_of(("cow", (150, 60, 190, 90)), ("cow", (10, 60, 40, 90)), ("horse", (80, 60, 110, 90)))
     asked = everything(cows, "ordinal", draws=60)
-    second = "Counting from the left, the second animal is the horse."
+    second = (
+        "Counting from the left: first the cow at 35, second the horse at 133."  # 25 and 95 of 200, in 280
+    )
     assert asked["the second animal from the left"] == (second, (2,))
-    assert asked["the first cow from the right"] == ("Counting from the right, this is the first cow.", (0,))
+    assert asked["the first cow from the right"] == ("Counting from the right: first the cow at 238.", (0,))
     assert not any("from the top" in text for text in asked)  # they stand level
 
 
@@ -198,11 +200,14 @@ def test_several_are_named_from_left_to_right():
         ("knife", (10, 5, 40, 20)),
     )
     asked = everything(scene, "several", draws=60)
-    assert asked["all dogs"] == ("There are two dogs: the dog and another dog.", (1, 2))
-    assert asked["which of these are animals"] == ("The dog, another dog and the cow are animals.", (1, 2, 0))
+    assert asked["all dogs"] == ("The dog at 35 and another dog at 133 are all the dogs.", (1, 2))
+    assert asked["which of these are animals"] == (
+        "The dog at 35, another dog at 133 and the cow at 238 are animals.",
+        (1, 2, 0),
+    )
     umbrellas = scene_of(("umbrella", (100, 0, 140, 40)), ("umbrella", (10, 0, 50, 40)))
     assert everything(umbrellas, "several", draws=200)["what could keep me dry"] == (
-        "Something that keeps rain off is needed. The umbrella and another umbrella do that.",
+        "Something that keeps rain off is needed. The umbrella at 42 and another umbrella at 168 do that.",
         (1, 0),
     )
 

@@ -65,6 +65,19 @@ def test_the_name_and_the_box_are_told_to_look_at_their_object(encoder, scene):
     assert batch.look_cells.view(-1, 6, 6).equal(corner.expand(2, 6, 6))
 
 
+def test_of_things_listed_each_name_and_each_place_looks_at_its_own(encoder, scene):
+    said = "Counting from the left: first the dog at 28, second the umbrella at 140."
+    asked = Question("ordinal", "the second thing from the left", said, (1,), listed=(0, 1))
+    batch = collate(encoder, [scene], [[asked]])
+    ids = batch.packed.ids[0]
+    writes = [encoder.tokenizer.decode([ids[at + 1]]) for at in batch.look_at]
+    assert writes == [" dog", "28", " umbrella", "140", "112"]
+    top_left, bottom_right = torch.zeros(2, 6, 6, dtype=torch.bool)
+    top_left[:2, :2] = bottom_right[4:, 4:] = True
+    expected = torch.stack([top_left, top_left, *[bottom_right] * 3])
+    assert batch.look_cells.view(-1, 6, 6).equal(expected)
+
+
 def test_cells_know_their_concept_and_box(encoder, scene):
     batch = collate(encoder, [scene], [[]])
     concepts = batch.cell_concept.view(6, 6)

@@ -21,7 +21,7 @@ from train.mini.questions import Question, sample
 from train.mini.scenes import Composer, Scene, SceneObject, World
 from train.rows import Row, Unusable, frame_solution
 
-SIDE_PX = 256  # of a square with a scene's area; more than any frame of the mini's needs
+SIDE_PX = 320  # of a square with a scene's area; more than the frame of the mini
 
 
 def composed(count: int, seed: int, split: str) -> Iterator[tuple[str, Scene, Question]]:

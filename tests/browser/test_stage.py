@@ -161,7 +161,7 @@ def test_the_inspector_shows_what_is_behind(answered: Tab):
     tab.do("inspect")
     tab.wait_for("Masks considered for object 1", ".inspector")
     shown = tab.page.inner_text(".inspector")
-    assert "<answer>[]</answer>" in shown and "Model's frame, 168 × 168" in shown
+    assert "<answer>[]</answer>" in shown and "Model's frame, 280 × 280" in shown
     assert "0, 0, 150, 200" in shown and "Picture, 300 × 200" in shown
     assert [each.strip() for each in tab.page.locator(".candidates figcaption").all_inner_texts()] == [
         "0.90 · taken",

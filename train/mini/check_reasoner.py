@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from segzero.answer import MULTI, parse_answer
 from segzero.geometry import box_iou, to_frame
+from segzero.presets import MINI, preset_for_folder
 from segzero.reasoner import Reasoner
 from train.mini.knowledge import knowledge
 from train.mini.questions import Question, sample
@@ -47,9 +48,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--split", default="test", choices=["train", "test", "style"])
     parser.add_argument("--questions", type=int, default=256)
-    parser.add_argument("--frame", type=int, default=168)
     parser.add_argument("--show", type=int, default=6, help="print this many answers")
     args = parser.parse_args()
+    frame_px = preset_for_folder(args.model, MINI).frame_px
     reasoner = Reasoner.load(args.model, device="cpu", max_new_tokens=200)
     composer = Composer(World.load(concepts=set(knowledge().taught)), args.split)
     wording = "train" if args.split == "train" else "test"
@@ -58,10 +59,10 @@ def main() -> None:
     for start in tqdm(range(0, args.questions, 32)):
         scenes = [composer.scene(rng, scene_size(rng)) for _ in range(32)]
         pairs = [(scene, question) for scene in scenes for question in sample(scene, rng, wording, 1)]
-        frames = [to_frame(Image.fromarray(scene.image), args.frame) for scene, _ in pairs]
+        frames = [to_frame(Image.fromarray(scene.image), frame_px) for scene, _ in pairs]
         texts = reasoner.generate(frames, [MULTI.prompt(question.text) for _, question in pairs])
         for (scene, question), text in zip(pairs, texts, strict=True):
-            scores[question.kind].append(score(scene, question, text, args.frame))
+            scores[question.kind].append(score(scene, question, text, frame_px))
             if start == 0 and len(scores[question.kind]) == 1 and len(scores) <= args.show:
                 print(f"\n{question.text}\n  said: {text}\n  true: {question.thought}")
     everything = [line for lines in scores.values() for line in lines]

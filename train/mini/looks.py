@@ -149,18 +149,17 @@ def ordinal(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
         if group.concept and group.concept.form != "one":
             continue  # "the second scissors" is no English
         for side in SIDES:
-            along = view.center[list(group.ids), 0 if side in ("left", "right") else 1]
+            axis = 0 if side in ("left", "right") else 1
+            along = view.center[list(group.ids), axis]
             order = np.argsort(along if side in ("left", "top") else -along)
             gaps = [1.0, *np.abs(np.diff(along[order])), 1.0]
             for rank, nth in enumerate(ORDINALS[: len(order)]):
                 if min(gaps[: rank + 2]) < RANK_GAP:
                     break
-                index = group.ids[order[rank]]
-                thought = say.think_counted(
-                    side, nth, group.noun, None if group.concept else view.concepts[index]
-                )
+                counted = tuple(group.ids[i] for i in order[: rank + 1])
+                thought = say.think_counted(side, view.chosen(counted), view.places(counted, axis))
                 slots = {"nth": nth, "x": group.noun, "start": START[side]}
-                drafts.append(Draft((WAYS["ordinal"][split],), thought, (index,), slots))
+                drafts.append(Draft((WAYS["ordinal"][split],), thought, counted[-1:], slots, counted))
     return drafts
 
 

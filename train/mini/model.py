@@ -30,7 +30,7 @@ def build_model(
     """A random mini for `tokenizer`, a Hugging Face one with Qwen's special tokens; 8.5 M parameters.
 
     The picture's rows and columns live in mRoPE's slower bands. At the real model's theta of 1e6 those bands
-    hardly turn over a grid of six cells; at 200 they do, and the slowest still carry content over an answer.
+    hardly turn over a grid of ten cells; at 200 they do, and the slowest still carry content over an answer.
     """
     token = tokenizer.convert_tokens_to_ids
     vision = {

@@ -8,13 +8,12 @@ Words of a test template all occur in some train template: the mini has read not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from train.mini.knowledge import Category, Concept, Knowledge, Need, knowledge
 
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 ORDINALS = ("first", "second", "third", "fourth")
 # side -> words for templates: the {most} dog, the dog {at}, which dog is {far}, the thing {rel} the dog
 SIDES = {
@@ -115,12 +114,16 @@ def join(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def listing(concepts: Iterable[Concept]) -> str:
-    """Names every object once, in order: "the dog, the cow and another dog"."""
+def listing(concepts: Sequence[Concept], places: Sequence[int] = ()) -> str:
+    """Names every object once, in order: "the dog, the cow and another dog".
+
+    Of several with `places` it says where: "the dog at 12, the cow at 50 and another dog at 97".
+    """
     parts, seen = [], set()
-    for concept in concepts:
+    for index, concept in enumerate(concepts):
         again = "another" if concept.form == "one" else "more"
-        parts.append(f"{again if concept.name in seen else 'the'} {concept.name}")
+        where = f" at {places[index]}" if len(places) > 1 else ""
+        parts.append(f"{again if concept.name in seen else 'the'} {concept.name}{where}")
         seen.add(concept.name)
     return join(parts)
 
@@ -129,23 +132,23 @@ def think_named(words: str) -> str:
     return f"The question is about the {words}."
 
 
-def think_need(need: Need, chosen: Sequence[Concept]) -> str:
+def think_need(need: Need, chosen: Sequence[Concept], places: Sequence[int] = ()) -> str:
     if not chosen:
         return f"{need.wish} Nothing here {need.met(many=False)}."
-    named = listing(chosen)
+    named = listing(chosen, places)
     many = len(chosen) > 1 or chosen[0].form == "many"
     return f"{need.wish} T{named[1:]} {need.met(many)}."
 
 
-def think_category(category: Category, chosen: Sequence[Concept]) -> str:
+def think_category(category: Category, chosen: Sequence[Concept], places: Sequence[int] = ()) -> str:
     if not chosen:
         return f"Nothing here is {category.one}."
     many = len(chosen) > 1 or chosen[0].form == "many"
-    return f"T{listing(chosen)[1:]} {f'are {category.plural}' if many else f'is {category.one}'}."
+    return f"T{listing(chosen, places)[1:]} {f'are {category.plural}' if many else f'is {category.one}'}."
 
 
-def think_every(concept: Concept, count: int) -> str:
-    return f"There are {NUMBERS[count]} {concept.plural}: {listing([concept] * count)}."
+def think_every(concept: Concept, places: Sequence[int]) -> str:
+    return f"T{listing([concept] * len(places), places)[1:]} are all the {concept.plural}."
 
 
 def think_missing(concept: Concept, color: str = "") -> str:
@@ -162,11 +165,11 @@ def think_relation(side: str, anchor: Concept, found: Concept) -> str:
     return f"{where[0].upper()}{where[1:]} the {anchor.name} {found.verb} the {found.name}."
 
 
-def think_counted(side: str, nth: str, noun: str, concept: Concept | None) -> str:
-    """concept: None when the noun already is the concept's name."""
-    if concept is None:
-        return f"Counting {START[side]}, this is the {nth} {noun}."
-    return f"Counting {START[side]}, the {nth} {noun} is the {concept.name}."
+def think_counted(side: str, counted: Sequence[Concept], places: Sequence[int]) -> str:
+    """counted: up to the one that is meant, the last; places: where they are along the count."""
+    steps = zip(ORDINALS, counted, places, strict=False)
+    told = ", ".join(f"{nth} the {concept.name} at {place}" for nth, concept, place in steps)
+    return f"Counting {START[side]}: {told}."
 
 
 def corpus() -> Iterator[str]:
@@ -186,7 +189,7 @@ def corpus() -> Iterator[str]:
 
 
 def _about_concept(concept: Concept) -> Iterator[str]:
-    yield from (concept.name, concept.plural, think_every(concept, 2), think_missing(concept, "red"))
+    yield from (concept.name, concept.plural, think_every(concept, [0, 0]), think_missing(concept, "red"))
     for noun in (concept.name, *concept.also):
         for way in WAYS["name"]["train"]:
             yield way.format(x=noun, a_x=concept.one, be=concept.verb)
@@ -216,7 +219,7 @@ def _placed(noun: str, concept: Concept) -> Iterator[str]:
             yield way.format(x=noun, be=concept.verb, **words)
         for nth in ORDINALS:
             yield from (way.format(nth=nth, x=noun, start=START[side]) for way in WAYS["ordinal"]["train"])
-        yield think_counted(side, ORDINALS[1], noun, concept)
+        yield think_counted(side, [concept, concept], [0, 0])
     for big in LARGE + SMALL:
         yield from (way.format(big=big, x=noun, be=concept.verb) for way in WAYS["size"]["train"])
         yield think_found(f"{big} {noun}", concept)

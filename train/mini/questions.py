@@ -36,12 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """targets: indices into scene.objects in the order the thought names them; () when nothing matches."""
+    """targets: indices into scene.objects in the order the thought names them; () when nothing matches.
+
+    listed: the objects that the thought goes through one by one, each with its place; often ().
+    """
 
     kind: str
     text: str
     thought: str
     targets: tuple[int, ...]
+    listed: tuple[int, ...] = ()
 
 
 def sample(
@@ -64,9 +68,8 @@ def sample(
             del left[kind]
             continue
         draft = menu[kind].pop(int(rng.integers(len(menu[kind]))))
-        questions.append(
-            Question(kind, _worded(draft, rng, opened=wording == "train"), draft.thought, draft.targets)
-        )
+        text = _worded(draft, rng, opened=wording == "train")
+        questions.append(Question(kind, text, draft.thought, draft.targets, draft.listed))
     return questions
 
 
@@ -114,8 +117,14 @@ def _needs(view: View, split: str) -> list[Draft]:
     for need in knowledge().needs:
         if view.present & need.members and not view.present & need.maybe:
             ids = view.members(need.members)
-            drafts.append(Draft(getattr(need, split), say.think_need(need, view.chosen(ids)), ids))
+            thought = say.think_need(need, view.chosen(ids), view.places(ids))
+            drafts.append(Draft(getattr(need, split), thought, ids, listed=_listed(ids)))
     return drafts
+
+
+def _listed(ids: tuple[int, ...]) -> tuple[int, ...]:
+    """One object is named; several are gone through one by one."""
+    return ids if len(ids) > 1 else ()
 
 
 def _category(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
@@ -136,14 +145,15 @@ def _several(view: View, split: str, rng: np.random.Generator) -> list[Draft]:
     drafts = [draft for draft in _needs(view, split) if 1 < len(draft.targets) < MOST_TARGETS]
     for name, ids in view.by_concept.items():
         if 1 < len(ids) <= MOST_TARGETS and view.clear(known.concepts[name]):
-            thought = say.think_every(known.concepts[name], len(ids))
-            drafts.append(Draft((WAYS["every"][split],), thought, ids, {"xs": known.concepts[name].plural}))
+            thought = say.think_every(known.concepts[name], view.places(ids))
+            slots = {"xs": known.concepts[name].plural}
+            drafts.append(Draft((WAYS["every"][split],), thought, ids, slots, ids))
     for category in known.categories:
         ids = view.members(category.members)
         if 1 < len(ids) <= MOST_TARGETS and not view.present & category.maybe:
-            thought = say.think_category(category, view.chosen(ids))
+            thought = say.think_category(category, view.chosen(ids), view.places(ids))
             slots = {"x": category.name, "xs": category.plural}
-            drafts.append(Draft((WAYS["every"][split], WAYS["every of"][split]), thought, ids, slots))
+            drafts.append(Draft((WAYS["every"][split], WAYS["every of"][split]), thought, ids, slots, ids))
     return drafts
 
 

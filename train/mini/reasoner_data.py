@@ -1,6 +1,6 @@
 """Scenes and questions turned into the tensors that train the mini reasoner.
 
-    batch = collate(Encoder(processor, frame_px=168), scenes, questions)
+    batch = collate(Encoder(processor, frame_px=280), scenes, questions)
 
 Everything about the answer's form comes from segzero: the prompt, the answer's text and the frame are the
 ones that the app, the evaluation and the GRPO trainer use.
@@ -87,12 +87,16 @@ class Encoder:
         return asked + said, labels, self._looks(scene, question, asked, said)
 
     def _looks(self, scene: Scene, question: Question, asked: list[int], said: list[int]):
-        looks, opened = [], 0
+        looks, opened, left = [], 0, list(question.listed)
         for index, token in enumerate(said):
             position = len(asked) + index
             if token in self.box_openers and opened < len(question.targets):
                 looks.append((position, [question.targets[opened]]))
                 opened += 1
+            elif left and self.concept_of.get(token) == scene.objects[left[0]].concept:
+                one = [left.pop(0)]  # "the cup at 12": what writes "cup" looks there, and what writes "12"
+                place = next(at for at in range(index, len(said)) if said[at] < self.frame_px)
+                looks += [(position - 1, one), (len(asked) + place - 1, one)]
             elif token in self.concept_of:
                 same = [i for i, thing in enumerate(scene.objects) if thing.concept == self.concept_of[token]]
                 meant = [i for i in same if i in question.targets] or same

@@ -1,6 +1,6 @@
 """An endless, seeded stream of batches for the mini reasoner, composed while it trains.
 
-encoder = Encoder(processor, frame_px=168)
+encoder = Encoder(processor, frame_px=280)
 for batch in batches(encoder, seed=0, pictures=8, questions=4): ...
 """
 
@@ -53,7 +53,7 @@ class _Stream(IterableDataset):
 def scene_size(rng: np.random.Generator) -> tuple[int, int]:
     """A picture's width and height: about the frame's area, seldom square."""
     ratio = float(np.exp(rng.uniform(-0.5, 0.5)))
-    return int(180 * ratio**0.5), int(180 / ratio**0.5)
+    return int(290 * ratio**0.5), int(290 / ratio**0.5)
 
 
 def fade(scene: Scene, rng: np.random.Generator, *, to_grey: bool) -> Scene:

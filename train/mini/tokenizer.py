@@ -25,8 +25,9 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from segzero.answer import MULTI
+from segzero.presets import MINI
 
-FRAME_PX = 168
+FRAME_PX = MINI.frame_px
 SYSTEM = "You are a helpful assistant."
 SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",

@@ -30,9 +30,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
+from segzero.presets import MINI, preset_for_folder
 from train.mini.bundle import write_reasoner
+from train.mini.carry import carried
 from train.mini.model import PackedForward, build_model
 from train.mini.reasoner_data import IGNORE, Batch, Encoder
 from train.mini.reasoner_losses import Probes, dense_losses, look_loss, token_loss
@@ -169,9 +171,13 @@ class Run:
 
     def begin(self, weights: Path) -> None:
         """Start from exported weights; the heads of the dense losses, which nobody keeps, start anew."""
-        known = Qwen2_5_VLForConditionalGeneration.from_pretrained(weights, dtype=torch.float32)
+        known = Qwen2_5_VLForConditionalGeneration.from_pretrained(weights, dtype=torch.float32).state_dict()
+        was_px = preset_for_folder(weights, MINI).frame_px
+        words = AutoTokenizer.from_pretrained(weights).get_vocab()
+        now = self.processor.tokenizer.get_vocab()
+        known = carried(known, words, now, was_px=was_px, frame_px=FRAME_PX)
         for model in (self.model, self.averaged):
-            model.load_state_dict(known.state_dict())
+            model.load_state_dict(known)
 
     def export(self, folder: Path) -> None:
         """The averaged weights, as they are bundled."""
@@ -181,7 +187,7 @@ class Run:
 def stream(run: Run, workers: int):
     """Batches for the stage the run is in, each about as costly as the others."""
     pictures, questions, crowd = {
-        "see": (2 * run.plan.pictures, 0, (3, 7)),
+        "see": (2 * run.plan.pictures, 0, (4, 8)),
         "listen": (run.plan.pictures, 8, (2, 6)),
         "answer": (run.plan.pictures, run.plan.questions, (2, 6)),
     }[run.stage]
@@ -254,8 +260,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     team = Team.join()
     known = args.out / "model"  # a run keeps the words it began with
-    words = known if known.exists() else args.init
-    processor = AutoProcessor.from_pretrained(words) if words else train_processor()
+    processor = AutoProcessor.from_pretrained(known) if known.exists() else train_processor()
     plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
     run = Run(processor, plan, args.seed, team).to(args.device)
     if (args.out / "state.pt").exists():

@@ -3,7 +3,8 @@
     view = View(scene)
     view.members({"dog"})        # the dogs, from left to right
 
-Frames: boxes are picture pixels, centres are shares of the picture's width and height.
+Frames: boxes are picture pixels, centres are shares of the picture's width and height, and the places that a
+thought mentions are pixels of the model's frame, as everything is that a model writes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segzero.presets import MINI
 from train.mini.knowledge import Concept, knowledge
 
 if TYPE_CHECKING:
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """A question before its wording is drawn. pools: one pool is drawn, then one template of it."""
+    """A question before its wording is drawn. pools: one pool is drawn, then one template of it.
+
+    listed: the objects that the thought goes through one by one, each with its place.
+    """
 
     pools: tuple[tuple[str, ...], ...]
     thought: str
     targets: tuple[int, ...] = ()
     slots: Mapping[str, str] | None = None
+    listed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,10 @@ class View:
 
     def chosen(self, ids: Iterable[int]) -> list[Concept]:
         return [self.concepts[i] for i in ids]
+
+    def places(self, ids: Iterable[int], axis: int = 0) -> list[int]:
+        """Where objects are along x (axis 0) or y (1), in pixels of the frame, as a thought says it."""
+        return [min(round(self.center[i, axis] * MINI.frame_px), MINI.frame_px - 1) for i in ids]
 
     def groups(self, rng: np.random.Generator, least: int = 2) -> list[Group]:
         """Everything that a noun can gather: a concept seen `least` times, a category, all things."""

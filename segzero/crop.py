@@ -111,14 +111,9 @@ def paste(logits: np.ndarray, window: Window, image_wh: tuple[int, int]) -> np.n
 def seen_in(now: Window, was: Window, logits: np.ndarray) -> np.ndarray:
     """Logits (M, S, S) of the window `was` as (M, S, S) of the window `now`, which lies within it."""
     size = logits.shape[-1]
-    scale = now.side / was.side
-    shift = np.array([now.x0 - was.x0, now.y0 - was.y0]) * size / was.side + 0.5 * scale - 0.5
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    moved = [
-        cv2.warpAffine(each, matrix, (size, size), flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for each in np.ascontiguousarray(logits)
-    ]
-    return np.stack(moved)
+    scale = size / was.side  # logits per picture px
+    part = Window((now.x0 - was.x0) * scale, (now.y0 - was.y0) * scale, now.side * scale)
+    return np.stack([cut(each, part, size) for each in logits])
 
 
 def to_crop(xy: np.ndarray, window: Window, crop_px: int) -> np.ndarray:

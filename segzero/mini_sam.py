@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from segzero.crop import Window, cut, paste, seen_in, to_crop, window_around
-from segzero.geometry import box_iou
+from segzero.geometry import box_iou, mask_to_box
 from segzero.mini_net import MiniSam, MiniSamConfig
 
 __all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_prompts"]
@@ -142,50 +142,50 @@ class MiniBackend:
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
     ):
-        """`decode` of objects each in a picture of its own; masks is a list.
-
-        Where the mask found does not fill the box given, the box was off: a second look, at the mask's own
-        box, is worth it, and counts where the network thinks better of its mask. An exact box nearly always
-        agrees and is looked at once.
-        """
-        masks, scores, low_res = self._look(states, boxes, points, labels)
-        found = np.stack([_box_of(mask, box) for mask, box in zip(masks, boxes, strict=True)])
-        pairs = zip(boxes.tolist(), found.tolist(), strict=True)
-        again = [i for i, (box, other) in enumerate(pairs) if box_iou(box, other, inclusive=True) < AGREED]
-        if again:
-            prompts = [None if part is None else part[again] for part in (points, labels)]
-            looks = zip(*self._look([states[i] for i in again], found[again], *prompts), strict=True)
-            for index, (mask, score, logits) in zip(again, looks, strict=True):
-                if score > scores[index]:
-                    masks[index], scores[index], low_res[index] = mask, score, logits
-        return masks, scores, low_res
+        """`decode` of objects each in a picture of its own; masks is a list."""
+        looks = self._better(states, boxes, points, labels)
+        scores = np.array([ious[0] for _, _, _, ious in looks], np.float32)
+        return [mask for mask, *_ in looks], scores, np.stack([logits[0] for _, _, logits, _ in looks])
 
     def consider(
         self, state, boxes: np.ndarray, points: np.ndarray | None = None, labels: np.ndarray | None = None
     ):
         """All masks of one object, boxes (1, 4), the one that `decode` takes first: (M, H, W) bool, (M,)."""
-        image_wh = (state.shape[1], state.shape[0])
-        (window,), logits, ious = self.predict(state, boxes, points, labels)
-        found = _box_of(paste(logits[0, 0], window, image_wh), boxes[0])
-        if box_iou(boxes[0].tolist(), found.tolist(), inclusive=True) < AGREED:
-            second = self.predict(state, found[None], points, labels)
-            if second[2].clip(0, 1)[0, 0] > ious.clip(0, 1)[0, 0]:
-                (window,), logits, ious = second
-        return np.stack([paste(each, window, image_wh) for each in logits[0]]), ious[0].clip(0, 1)
+        ((mask, window, logits, ious),) = self._better([state], boxes, points, labels)
+        others = [paste(each, window, mask.shape[::-1]) for each in logits[1:]]
+        return np.stack([mask, *others]), ious
 
-    def _look(
-        self, states: Sequence, boxes: np.ndarray, points: np.ndarray | None, labels: np.ndarray | None
-    ):
-        """`decode_each`, once. Token 0's mask: at this size it beats the best-scored of the other three."""
-        windows, logits, ious = self._predict(states, boxes, points, labels)
-        masks = [
-            paste(logits[i, 0], window, (state.shape[1], state.shape[0]))
-            for i, (state, window) in enumerate(zip(states, windows, strict=True))
+    def _better(self, states: Sequence, boxes: np.ndarray, points, labels) -> list[tuple]:
+        """The look that counts at each object, as `_look` gives it.
+
+        Where the mask found does not fill the box given, the box was off: a second look, at the mask's own
+        box, is worth it, and counts where the network thinks better of its mask. An exact box nearly always
+        agrees and is looked at once.
+        """
+        looks = self._look(states, boxes, points, labels)
+        found = np.stack([_box_of(mask, box) for (mask, *_), box in zip(looks, boxes, strict=True)])
+        pairs = zip(boxes.tolist(), found.tolist(), strict=True)
+        again = [i for i, (box, other) in enumerate(pairs) if box_iou(box, other, inclusive=True) < AGREED]
+        if again:
+            prompts = [None if part is None else part[again] for part in (points, labels)]
+            seconds = self._look([states[i] for i in again], found[again], *prompts)
+            for index, second in zip(again, seconds, strict=True):
+                if second[-1][0] > looks[index][-1][0]:
+                    looks[index] = second
+        return looks
+
+    def _look(self, states: Sequence, boxes: np.ndarray, points, labels) -> list[tuple]:
+        """One look at each object: its mask (H, W), its window, logits (1 + multimask, S, S), iou in [0, 1].
+
+        The mask is token 0's: at this size it beats the best-scored of the other three.
+        """
+        seen = zip(states, *self._predict(states, boxes, points, labels), strict=True)
+        return [
+            (paste(logits[0], window, state.shape[1::-1]), window, logits, ious.clip(0, 1))
+            for state, window, logits, ious in seen
         ]
-        return masks, ious[:, 0].clip(0, 1), logits[:, 0]
 
 
 def _box_of(mask: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     """(4,) float32: the inclusive box of a (H, W) bool mask, or `otherwise` when the mask is empty."""
-    xs, ys = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    return np.array([xs[0], ys[0], xs[-1], ys[-1]], np.float32) if len(xs) else otherwise
+    return np.array(mask_to_box(mask), np.float32) if mask.any() else otherwise

@@ -177,9 +177,8 @@ def test_spatial():
 def test_ordinal():
     cows = scene_of(("cow", (150, 60, 190, 90)), ("cow", (10, 60, 40, 90)), ("horse", (80, 60, 110, 90)))
     asked = everything(cows, "ordinal", draws=60)
-    second = (
-        "Counting from the left: first the cow at 35, second the horse at 133."  # 25 and 95 of 200, in 280
-    )
+    # Their middles are 25 and 95 of 200 pixels across, in a frame of 280.
+    second = "Counting from the left: first the cow at 35, second the horse at 133."
     assert asked["the second animal from the left"] == (second, (2,))
     assert asked["the first cow from the right"] == ("Counting from the right: first the cow at 238.", (0,))
     assert not any("from the top" in text for text in asked)  # they stand level

@@ -2,8 +2,8 @@
 
     python -m train.mini.bundle runs/grpo-mini/model assets/mini/reasoner
 
-GRPO's checkpoints are fp32 in one file, which no repository wants. bf16 is what the 7B ships in, what
-training multiplies in, and a seventh smaller than fp16 once packed.
+GRPO's checkpoints are fp32 in one file, which no repository wants. bf16 is what the 7B ships in and what
+training multiplies in; git packs it smaller than fp16.
 """
 
 from __future__ import annotations

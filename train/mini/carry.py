@@ -9,8 +9,8 @@ rest of the network is the same at every size of the frame. Used by `train_reaso
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 EMBEDDING = "model.language_model.embed_tokens.weight"
 TIED = "lm_head.weight"
@@ -29,14 +29,7 @@ def carried(
     for token, index in now.items():
         if token in was:
             new[index] = old[was[token]]
-    new[:frame_px] = _places(old[:was_px], frame_px)
+    # Pixel centres aligned, as where a picture is resized.
+    new[:frame_px] = F.interpolate(old[:was_px].T[None], frame_px, mode="linear")[0].T
     new = new.to(weights[EMBEDDING].dtype)
     return weights | {name: new for name in (EMBEDDING, TIED) if name in weights}
-
-
-def _places(rows: Tensor, count: int) -> Tensor:
-    """(P, D), one row per pixel of a frame's side -> (count, D) of another frame, pixel centres aligned."""
-    at = ((torch.arange(count) + 0.5) * len(rows) / count - 0.5).clamp(0, len(rows) - 1)
-    low = at.floor().long()
-    high = (low + 1).clamp(max=len(rows) - 1)
-    return torch.lerp(rows[low], rows[high], (at - low)[:, None])

@@ -167,7 +167,7 @@ def think_relation(side: str, anchor: Concept, found: Concept) -> str:
 
 def think_counted(side: str, counted: Sequence[Concept], places: Sequence[int]) -> str:
     """counted: up to the one that is meant, the last; places: where they are along the count."""
-    steps = zip(ORDINALS, counted, places, strict=False)
+    steps = zip(ORDINALS[: len(counted)], counted, places, strict=True)
     told = ", ".join(f"{nth} the {concept.name} at {place}" for nth, concept, place in steps)
     return f"Counting {START[side]}: {told}."
 

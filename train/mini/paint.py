@@ -70,10 +70,16 @@ def tint(rgba: np.ndarray, contrast: float, brightness: float, gains: np.ndarray
 def restyle(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
     """Another material, another light on (h, w, 4) uint8: hue, saturation, a gain across it, blotches.
 
-    A drawing's flat colours are what a render or a photo of the same thing does not share with it.
+    A drawing's flat colours are what a render or a photo of the same thing does not share with it. Now and
+    then all colours are mixed anew (light may become dark), or only the lines are left.
     """
-    if rng.random() < 0.3:
+    kind = rng.random()
+    if kind < 0.3:
         rgba = shift_hue(rgba, int(rng.integers(1, 180)))
+    elif kind < 0.5:
+        rgba = mix_colors(rng, rgba)
+    elif kind < 0.6:
+        rgba = line_drawing(rng, rgba)
     rgb = rgba[..., :3].astype(np.float32)
     if rng.random() < 0.5:
         grey = cv2.cvtColor(rgba[..., :3], cv2.COLOR_RGB2GRAY)[..., None]
@@ -86,6 +92,34 @@ def restyle(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
     gain = 1 + across + down[:, None] + cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
     rgb = (rgb - 128) * float(rng.uniform(0.6, 1.3)) + 128 + float(rng.normal(0, 15))
     return np.dstack([np.clip(rgb * gain[..., None], 0, 255).astype(np.uint8), rgba[..., 3]])
+
+
+def mix_colors(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
+    """Each of R, G, B a random blend of the three, of either sign; alpha stays.
+
+    A random convolution of size 1 (Xu et al., "Robust and Generalizable Visual Representation Learning via
+    Random Convolutions", 2021): edges stay where they are, and say what the thing is.
+    """
+    blend = rng.normal(0, 0.6, (3, 3)).astype(np.float32)
+    middle = rgba[rgba[..., 3] > 127, :3].mean(0, dtype=np.float32)
+    offset = rng.uniform(60, 200, 3).astype(np.float32) - blend @ middle
+    mixed = cv2.transform(rgba[..., :3].astype(np.float32), np.column_stack([blend, offset]))
+    return np.dstack([np.clip(mixed, 0, 255).astype(np.uint8), rgba[..., 3]])
+
+
+def line_drawing(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
+    """Edges and outline in one colour on paper of another; alpha stays."""
+    grey = cv2.cvtColor(rgba[..., :3], cv2.COLOR_RGB2GRAY)
+    around = np.ones((3, 3), np.uint8)
+    edges = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, around).astype(np.float32) * (
+        float(rng.uniform(1, 4)) / 255
+    )
+    rim = cv2.morphologyEx(rgba[..., 3], cv2.MORPH_GRADIENT, around).astype(np.float32) / 255
+    ink = np.clip(np.maximum(edges, rim), 0, 1)[..., None]
+    paper, line = rng.uniform(170, 255, 3), rng.uniform(0, 90, 3)
+    if rng.random() < 0.3:
+        paper, line = line, paper
+    return np.dstack([(paper + ink * (line - paper)).astype(np.uint8), rgba[..., 3]])
 
 
 def clip_to(

@@ -190,6 +190,9 @@ class Composer:
         flip, squeeze = rng.random() < 0.5, float(np.exp(rng.uniform(-0.3, 0.3))) if self._rich else 1.0
         hue = int(rng.integers(15, 165)) if sprite.concept in RECOLOURED and rng.random() < 0.4 else 0
         shear = float(rng.normal(0, 0.12)) if self._rich else 0.0
+        if look.restyled:
+            lies, wider = rng.random(), float(np.exp(rng.uniform(-0.25, 0.25)))
+            turn, squeeze = turn if lies > 0.4 else float(rng.uniform(-80, 80)), squeeze * wider
         contrast, brightness = (rng.uniform(0.85, 1.15), rng.normal(0, 10)) if self._rich else (1.0, 0.0)
         height, width = easel.rgb.shape[:2]
         for round_number in range(4):

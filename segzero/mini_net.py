@@ -25,7 +25,7 @@ POINT_PX = 3.0  # radius of a drawn point
 class MiniSamConfig:
     """Everything that shapes the weights. Widths are the channels at strides 2, 4, 8 and 16."""
 
-    crop_px: int = 128
+    crop_px: int = 160
     crop_scale: float = 1.6  # crop side / larger side of the box: room for a box that is off
     widths: tuple[int, int, int, int] = (24, 48, 96, 160)
     blocks: int = 2  # SAM transformer blocks at stride 16

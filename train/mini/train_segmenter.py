@@ -7,8 +7,8 @@
 
 The loss of a mask is cross-entropy + dice against the soft (antialiased) truth; token 0 answers alone, of the
 three multimask tokens only the best one learns, as in SAM, and the IoU head learns each mask's IoU. Now and
-then the model first answers, and a point from where it was wrong joins the prompt: what `refine` does. Most
-of the time is spent on smaller crops than the model is made for, the end on full ones. Stopping (Ctrl-C, a
+then the model first answers, and a point from where it was wrong joins the prompt: what `refine` does. Half
+of the time is spent on smaller crops than the model is made for, the rest on full ones. Stopping (Ctrl-C, a
 kill) loses at most --save-minutes; the same command goes on where it was. The exported weights are the
 running average.
 """
@@ -29,10 +29,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
+from train.mini.carry import resized
 from train.mini.segmenter_data import Batch, Batches
 
 SHIPPED = Path("assets/mini/segmenter")
-COARSE_PX = 96  # crops of training's first part: 0.6 of the cost, nearly all of the learning
+COARSE_PX = 128  # crops of training's first part, at 0.6 of the cost
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Plan:
     batch: int = 24
     average: float = 0.998
     correct: float = 0.15  # share of steps that add a point from where the model was wrong
-    coarse: float = 0.8  # share of the cycle on COARSE_PX crops
+    coarse: float = 0.5  # share of the cycle on COARSE_PX crops
 
     def progress(self, seconds: float) -> float:
         return min(max((seconds - self.begin) / (self.end - self.begin), 0.0), 1.0)
@@ -174,11 +175,13 @@ def open_run(
     `more` minutes start another, at half the rate.
     """
     if not (folder / "state.pt").exists():
-        known = MiniBackend.load(start, device).model if start else None
-        run = Run(plan, seed=seed, device=device, config=known and known.config)
+        known = MiniBackend.load(start).model if start else None
+        config = replace(known.config, crop_px=MiniSamConfig.crop_px) if known else MiniSamConfig()
+        run = Run(plan, seed=seed, device=device, config=config)
         if known:
-            run.model.load_state_dict(known.state_dict())
-            run.averaged.load_state_dict(known.state_dict())
+            weights = resized(known.state_dict(), config.crop_px)
+            run.model.load_state_dict(weights)
+            run.averaged.load_state_dict(weights)
         return run
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     if more:

@@ -34,6 +34,14 @@ AGREED = 0.75  # IoU of the box given and the box of the mask found, from which 
 NEAR, FAR = 0.9, 1.125  # the two views' windows, as shares of the one that the network is trained with
 
 
+def in_float8(weights: torch.Tensor) -> torch.Tensor:
+    """Matrices and kernels rounded to 4 significant bits (e4m3; a mini's lie well within its +-448).
+
+    All else as it is. That is how both minis are bundled: a repository keeps every version of its weights.
+    """
+    return weights.to(torch.float8_e4m3fn) if weights.ndim > 1 else weights
+
+
 def crop_prompts(
     boxes: np.ndarray,
     points: np.ndarray | None,
@@ -73,11 +81,11 @@ class MiniBackend:
         values["widths"] = tuple(values["widths"])
         values.pop("model_type", None)
         model = MiniSam(MiniSamConfig(**values))
-        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))  # fp16 becomes fp32 here
+        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))  # becomes fp32 here
         return cls(model, device)
 
     def save(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors (fp16) for `load`."""
+        """Write config.json and model.safetensors (float8 and fp16) for `load`."""
         from safetensors.torch import save_file
 
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -85,7 +93,8 @@ class MiniBackend:
         (Path(folder) / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         weights = {name: value.cpu().contiguous() for name, value in self.model.state_dict().items()}
         weights = {
-            name: value.half() if value.is_floating_point() else value for name, value in weights.items()
+            name: in_float8(value.half()) if value.is_floating_point() else value
+            for name, value in weights.items()
         }
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 

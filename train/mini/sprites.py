@@ -3,7 +3,7 @@
     mkdir packages && cd packages
     apt-get download tuxpaint-stamps-default=2022.06.04-1 sweethome3d-furniture=1.8-1 \
         sweethome3d=7.0.2+dfsg-3 mate-backgrounds=1.26.0-1 plasma-workspace-wallpapers=4:5.27.5-2 \
-        lomiri-wallpapers-16.04=20.04.0-2
+        lomiri-wallpapers-16.04=20.04.0-2 openclipart-png=1:0.18+dfsg-19
     npm pack @lobehub/fluent-emoji-3d@1.1.0 @pmndrs/assets@1.7.0 @iconify-json/{noto@1.2.9,twemoji@1.2.5} \
         @iconify-json/{fluent-emoji-flat@1.2.6,emojione@1.2.3,fxemoji@1.2.2,streamline-emojis@1.2.4} \
         @iconify-json/{noto-v1@1.2.5,flat-color-icons@1.2.3,flat-ui@1.2.3} \
@@ -13,9 +13,9 @@
 
 It reads `catalogue.json` beside this file (concept, category, style, package, path, licence, creator, title;
 a path that ends in `#45,15` is a view of that icon's 3D model, see `renders.py`; one that ends in `#c0392b`
-is a silhouette filled with that colour) and writes, into
-assets/world (CC0, CC-BY, MIT, Apache-2.0) and assets/world-gpl (GPL-2): sprites*.zip and backgrounds.zip
-(WebP), and index.json, which says what each file is and whose.
+is a silhouette filled with that colour) and writes, into assets/world (CC0, CC-BY, MIT, Apache-2.0, ISC,
+public domain) and assets/world-gpl (GPL-2): sprites*.zip and backgrounds.zip (WebP), and index.json, which
+says what each file is and whose.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ LONGEST_PX = 160  # longest side of a stored sprite
 RENDER_PX = 320  # width at which an SVG is drawn before it is trimmed and scaled
 GPL_PACKS = ("tuxpaint-stamps-default", "sweethome3d", "mate-backgrounds", "plasma-workspace-wallpapers")
 HELD_OUT_STYLE = "@iconify-json/twemoji"  # a drawing style no training ever sees
-ICONS = "@iconify/json"  # in an archive of their own: none may grow beyond 10 MB
+ICONS, CLIP_ART = "@iconify/json", "openclipart-png"
+OWN_ARCHIVE = {ICONS: "sprites-icons.zip", CLIP_ART: "sprites-clipart.zip"}  # none may grow beyond 10 MB
 TWINS = {  # one design, drawn twice: where the first is a test sprite, the second is left out
     "@lobehub/fluent-emoji-3d": "@iconify-json/fluent-emoji-flat",
     "@iconify-json/noto": "@iconify-json/noto-v1",
@@ -60,6 +61,7 @@ TRAIN_ONLY = (
     "@iconify-json/flat-color-icons",
     "@iconify-json/flat-ui",
     ICONS,
+    CLIP_ART,
 )
 SPLIT_SEED = 20260
 
@@ -248,9 +250,9 @@ def is_twin(entry: Entry, test: Entry) -> bool:
 def write_pack(folder: Path, sprites: dict[Entry, bytes], backgrounds: dict[Background, bytes]) -> None:
     """Archives of sprites and backgrounds (uncompressed, dateless: same input, same bytes) and index.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    icons = {entry: data for entry, data in sprites.items() if entry.pack == ICONS}
-    others = {entry: data for entry, data in sprites.items() if entry.pack != ICONS}
-    archives = {"sprites.zip": others, "sprites-icons.zip": icons, "backgrounds.zip": backgrounds}
+    archives: dict[str, dict] = {"backgrounds.zip": backgrounds}
+    for entry, data in sprites.items():
+        archives.setdefault(OWN_ARCHIVE.get(entry.pack, "sprites.zip"), {})[entry] = data
     for name, files in archives.items():
         if not files:
             continue

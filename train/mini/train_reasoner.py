@@ -180,8 +180,8 @@ class Run:
             model.load_state_dict(known)
 
     def export(self, folder: Path) -> None:
-        """The averaged weights, as they are bundled."""
-        write_reasoner(self.averaged, self.processor, folder)
+        """The averaged weights; `train.mini.bundle` rounds them."""
+        write_reasoner(self.averaged, self.processor, folder, rounded=False)
 
 
 def stream(run: Run, workers: int):

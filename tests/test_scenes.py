@@ -167,3 +167,36 @@ def test_two_colors_in_equal_parts_have_no_name() -> None:
     flag = np.full((4, 4, 4), (220, 20, 30, 255), np.uint8)
     flag[2:] = (30, 80, 220, 255)
     assert color_name(flag) is None
+
+
+def test_a_restyled_drawing_keeps_its_shape_and_its_edges() -> None:
+    drawing = np.full((12, 20, 4), (220, 20, 30, 255), np.uint8)
+    drawing[:, 10:, :3] = (250, 220, 30)
+    drawing[:2, :, 3] = 0
+    rng = np.random.default_rng(4)
+    for change in (paint.mix_colors, paint.line_drawing, paint.restyle):
+        changed = change(rng, drawing)
+        assert changed.shape == drawing.shape and changed.dtype == np.uint8
+        assert (changed[..., 3] == drawing[..., 3]).all()
+    mixed = paint.mix_colors(rng, drawing)[5].astype(int)
+    assert (mixed[:10] == mixed[0]).all() and (mixed[10:] == mixed[10]).all()
+    assert abs(mixed[0, :3] - mixed[10, :3]).sum() > 30
+    lines = paint.line_drawing(rng, drawing)[5, :, :3].astype(int)
+    assert (lines[2] == lines[17]).all()  # paper on both sides
+    assert abs(lines[9] - lines[2]).sum() > 30  # ink where the colours met
+
+
+def test_restyled_scenes_show_things_lying_any_way() -> None:
+    sprites = {"a": (square((200, 30, 30), "a.a", "train"),)}
+    backdrop = Backdrop("grey", "photo", "train", np.full((60, 80, 3), 128, np.uint8))
+
+    def slack(restyled: float) -> float:
+        """How much larger than a square its box is where it is turned most: 2 on a corner, 1 upright."""
+        composer = Composer(World(sprites, (backdrop,)), "train", restyled=restyled)
+        rng = np.random.default_rng(3)
+        shown = [composer.scene(rng, (112, 84), 1).objects[0] for _ in range(60)]
+        sides = np.array([thing.box_xyxy for thing in shown])
+        boxes = (sides[:, 2:] - sides[:, :2] + 1).prod(1)
+        return float(np.quantile(boxes / [thing.mask.sum() for thing in shown], 0.9))
+
+    assert slack(1.0) > 1.7 > slack(0.0)

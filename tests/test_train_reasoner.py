@@ -14,6 +14,8 @@ import pytest
 import torch
 from transformers import AutoProcessor
 
+from segzero.presets import MINI, preset_for_folder
+from train.mini.bundle import write_reasoner
 from train.mini.together import Team
 from train.mini.train_reasoner import Plan, Run, stream
 
@@ -86,3 +88,23 @@ def test_two_processes_share_their_gradients_and_their_clock():
         process.join(timeout=60)
     mean = [[[0.5, 0.5], [0.5, 0.5]], [2.0]]
     assert found == [(0, 2, mean, 1.5), (1, 2, mean, 1.5)]
+
+
+def test_what_is_bundled_is_rounded_and_what_is_trained_on_is_not(processor, tmp_path):
+    from transformers import AutoModelForImageTextToText
+
+    run = new_run(processor)
+    run.export(tmp_path / "trained")
+    write_reasoner(run.averaged, processor, tmp_path / "bundled")
+    assert run.averaged.dtype == torch.float32
+    bundled = tmp_path / "bundled" / "model.safetensors"
+    assert bundled.stat().st_size < 9e6
+    assert preset_for_folder(tmp_path / "bundled", MINI).frame_px == MINI.frame_px
+    opened = {
+        name: AutoModelForImageTextToText.from_pretrained(tmp_path / name, dtype=torch.float32).state_dict()
+        for name in ("trained", "bundled")
+    }
+    for name, value in run.averaged.state_dict().items():
+        torch.testing.assert_close(opened["trained"][name], value, rtol=2**-8, atol=0)
+        rounding = {"rtol": 2**-4, "atol": 2**-10} if value.ndim > 1 else {"rtol": 2**-8, "atol": 0}
+        torch.testing.assert_close(opened["bundled"][name], value, **rounding)

@@ -1,4 +1,4 @@
-"""Write a reasoner the way it is bundled: its matrices in float8, below 10 MB, with its processor and settings.
+"""Write a reasoner the way it is bundled: matrices in float8, below 10 MB, with its processor and settings.
 
     python -m train.mini.bundle runs/grpo-mini/model assets/mini/reasoner
 

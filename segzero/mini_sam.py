@@ -4,8 +4,8 @@
     python -m train.mini.train_segmenter --minutes 40          # how its weights were made
 
 It answers the same call as SAM (box + points -> mask, own IoU estimate) but it is not stock SAM: instead of
-embedding the whole picture once it looks at one square crop per object, because at this size 128 px spent on
-the object buy far more than 256 px spent on the picture. `encode` therefore only keeps the pixels; `decode`
+embedding the whole picture once it looks at one square crop per object, because at this size pixels spent on
+the object buy far more than pixels spent on the picture. `encode` therefore only keeps the pixels; `decode`
 cuts all crops of a call, from however many pictures, and runs them in batches. Each object is seen twice,
 nearer and, mirrored, farther than in training, and the mean of both views' logits counts.
 

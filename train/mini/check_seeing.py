@@ -5,7 +5,8 @@
 Reads the run's state (the heads of the dense losses are in no exported model). An object is known when
 the mean of its cells' log-probabilities, in the middle of the language model, is highest for its own concept.
 The gap between `train` and `test` is what more drawings, styles and augmentation close, not more steps; the
-gap between the smallest and the largest third of the objects is what a larger frame closes.
+gap between the smallest and the largest third of the objects is what a larger frame closes. `test` has one
+sprite of each concept, so what is missed there names the drawings that training had nothing like.
 """
 
 from __future__ import annotations
@@ -74,8 +75,10 @@ def main() -> None:
         print(f"{split:6s} {sum(known.values()) / sum(shown.values()):.3f} of {sum(shown.values())} objects")
         thirds = [np.mean([right for _, right in part]) for part in np.array_split(sorted(sized), 3)]
         print("       smallest to largest third:", ", ".join(f"{share:.3f}" for share in thirds))
-        worst = sorted(shown, key=lambda concept: known[concept] / shown[concept])[:8]
-        print("       worst:", ", ".join(run.encoder.concepts[concept - 1] for concept in worst))
+        missed = (shown - known).most_common(10)
+        share = sum(count for _, count in missed) / max(1, (shown - known).total())
+        names = (f"{run.encoder.concepts[concept - 1]} {count}/{shown[concept]}" for concept, count in missed)
+        print(f"       these make {share:.0%} of what is missed:", ", ".join(names))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from segzero.crop import Window, cut, paste, seen_in, to_crop, window_around
 from segzero.geometry import box_iou, mask_to_box
 from segzero.mini_net import MiniSam, MiniSamConfig
 
-__all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_prompts"]
+__all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_prompts", "in_float8"]
 
 PADDING_RGB = (128, 128, 128)  # where a crop reaches over the picture's edge; 0 once normalised
 AT_ONCE = 16  # crops per forward pass: bounds memory for an answer with hundreds of targets
@@ -35,9 +35,10 @@ NEAR, FAR = 0.9, 1.125  # the two views' windows, as shares of the one that the 
 
 
 def in_float8(weights: torch.Tensor) -> torch.Tensor:
-    """Matrices and kernels rounded to 4 significant bits (e4m3; a mini's lie well within its +-448).
+    """Matrices and kernels in float8 (e4m3: 4 significant bits, or multiples of 1/512 below 1/64).
 
-    All else as it is. That is how both minis are bundled: a repository keeps every version of its weights.
+    A mini's lie well within its +-448. All else stays as it is. Both minis are bundled so, because a
+    repository keeps every version of its weights.
     """
     return weights.to(torch.float8_e4m3fn) if weights.ndim > 1 else weights
 

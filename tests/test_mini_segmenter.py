@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from segzero.geometry import Target
 from segzero.segmenter import Segmenter
@@ -38,7 +39,12 @@ def test_the_mini_survives_saving(tiny_mini, tmp_path: Path):
     segmenter = Segmenter.load(tmp_path, device="cpu")
     target = Target((5, 5, 40, 30), ((20, 20),))
     here, there = Segmenter(tiny_mini).segment(picture(), [target]), segmenter.segment(picture(), [target])
-    assert np.corrcoef(here.low_res.ravel(), there.low_res.ravel())[0, 1] > 0.98  # rounded on disk
+    assert np.corrcoef(here.low_res.ravel(), there.low_res.ravel())[0, 1] > 0.98
+    for name, value in load_file(tmp_path / "model.safetensors").items():  # rounded on disk, and there alone
+        known = tiny_mini.model.state_dict()[name]
+        if known.is_floating_point():
+            assert value.dtype == (torch.float16 if known.ndim < 2 else torch.float8_e4m3fn)
+        torch.testing.assert_close(segmenter.backend.model.state_dict()[name].float(), value.float())
     assert there.masks.shape == (1, 40, 60) and there.low_res.shape == (1, 32, 32)
     assert there.scores.dtype == np.float32 and 0 <= there.scores[0] <= 1
 

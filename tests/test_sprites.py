@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from train.mini.sprites import Entry, hold_out
+import json
+import zipfile
+
+from train.mini.sprites import Entry, hold_out, write_pack
 
 SH3F = "usr/share/sweethome3d/furniture/Scopia.sh3f!/scopia"
 
@@ -50,3 +53,33 @@ def test_the_first_noto_drawing_goes_where_the_second_is_tested():
         {"a": "test", "c": "train", "d": "train"},
         {"a": "train", "b": "train", "c": "test"},
     )
+
+
+def test_clip_art_and_icons_are_never_tested():
+    found = splits(
+        entry("a", "openclipart-png", "cat.png"),
+        entry("b", "openclipart-png", "other.png"),
+        entry("c", "@iconify/json", "json/mdi.json#cat#c0392b"),
+        entry("d", "tuxpaint-stamps-default", "cat.png"),
+    )
+    assert set(found.values()) == {"train"}
+
+
+def test_what_grows_has_an_archive_of_its_own(tmp_path):
+    sprites = {
+        entry("clip", "openclipart-png", "cat.png"): b"1",
+        entry("icon", "@iconify/json", "json/mdi.json#cat#c0392b"): b"2",
+        entry("stamp", "tuxpaint-stamps-default", "cat.png"): b"3",
+    }
+    write_pack(tmp_path, sprites, {})
+    held = {path.name: zipfile.ZipFile(path).namelist() for path in tmp_path.glob("*.zip")}
+    assert held == {
+        "sprites-clipart.zip": ["clip.webp"],
+        "sprites-icons.zip": ["icon.webp"],
+        "sprites.zip": ["stamp.webp"],
+    }
+    assert [e["id"] for e in json.loads((tmp_path / "index.json").read_text())["sprites"]] == [
+        "clip",
+        "icon",
+        "stamp",
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from transformers import AutoProcessor
 
 from segzero.presets import MINI, preset_for_folder
 from train.mini.bundle import write_reasoner
+from train.mini.check_seeing import most_missed
 from train.mini.together import Team
 from train.mini.train_reasoner import Plan, Run, stream
 
@@ -50,6 +52,14 @@ def test_a_run_starts_from_weights_and_resumes_with_the_same_steps(processor, tm
     moved = [name for name, value in run.averaged.state_dict().items() if not torch.equal(value, begun[name])]
     assert any("visual" in name for name in moved) and any("language_model" in name for name in moved)
     assert AutoProcessor.from_pretrained(tmp_path / "model").tokenizer.get_vocab()
+
+
+def test_what_is_missed_most_is_named():
+    shown, known = Counter({1: 10, 2: 8, 3: 5}), Counter({1: 10, 2: 2, 3: 3})
+    assert (
+        most_missed(shown, known, ["cup", "saw", "tent"]) == "100% of what is missed: saw 6 of 8, tent 2 of 5"
+    )
+    assert most_missed(shown, shown, ["cup", "saw", "tent"]) == "nothing is missed"
 
 
 def test_every_weight_is_trained_by_one_optimizer(processor):
@@ -95,7 +105,9 @@ def test_what_is_bundled_is_rounded_and_what_is_trained_on_is_not(processor, tmp
 
     run = new_run(processor)
     run.export(tmp_path / "trained")
+    run.export(tmp_path / "bundled")  # in two files, which must not stay
     write_reasoner(run.averaged, processor, tmp_path / "bundled")
+    assert [path.name for path in (tmp_path / "bundled").glob("model*")] == ["model.safetensors"]
     assert run.averaged.dtype == torch.float32
     bundled = tmp_path / "bundled" / "model.safetensors"
     assert bundled.stat().st_size < 9e6

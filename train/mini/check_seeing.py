@@ -50,6 +50,15 @@ def concept_scores(run: Run, batch: Batch) -> Tensor:
         return run.probes.concept[1](middle).float().log_softmax(-1)[..., 1:]
 
 
+def most_missed(shown: Counter, known: Counter, names: list[str]) -> str:
+    """The ten concepts with the most objects not known. shown, known: how often concept c, names[c - 1], was."""
+    missed = shown - known
+    most = missed.most_common(10)
+    share = sum(count for _, count in most) / max(1, missed.total())
+    listed = ", ".join(f"{names[concept - 1]} {count} of {shown[concept]}" for concept, count in most)
+    return f"{share:.0%} of what is missed: {listed}" if most else "nothing is missed"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder that train_reasoner wrote")
@@ -75,10 +84,7 @@ def main() -> None:
         print(f"{split:6s} {sum(known.values()) / sum(shown.values()):.3f} of {sum(shown.values())} objects")
         thirds = [np.mean([right for _, right in part]) for part in np.array_split(sorted(sized), 3)]
         print("       smallest to largest third:", ", ".join(f"{share:.3f}" for share in thirds))
-        missed = (shown - known).most_common(10)
-        share = sum(count for _, count in missed) / max(1, (shown - known).total())
-        names = (f"{run.encoder.concepts[concept - 1]} {count}/{shown[concept]}" for concept, count in missed)
-        print(f"       these make {share:.0%} of what is missed:", ", ".join(names))
+        print("      ", most_missed(shown, known, run.encoder.concepts))
 
 
 if __name__ == "__main__":

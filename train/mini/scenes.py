@@ -65,7 +65,7 @@ class _Look:
     contact: int
     light: np.ndarray  # (3,) gain of R, G, B
     crowded: bool  # objects may hide parts of each other
-    restyled: bool  # objects have other materials and lights than their own
+    restyled: bool  # objects lie any way, in other materials and lights than their own
 
 
 class Composer:
@@ -76,8 +76,9 @@ class Composer:
     ) -> None:
         """split: train; val (training sprites, clean pictures); test, style (held-out sprites, backgrounds).
 
-        concepts: the only ones to show; default all. restyled: the share of scenes whose objects get other
-        materials and lights, and so no colour name. Raises ValueError for an unknown split or no sprite.
+        concepts: the only ones to show; default all. restyled: the share of scenes whose objects lie any
+        way, in other materials and lights, and so have no colour name. Raises ValueError for an unknown
+        split or no sprite.
         """
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")

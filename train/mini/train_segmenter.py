@@ -20,7 +20,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -155,6 +155,7 @@ class Run:
             "end": self.plan.end,
             "rate": self.plan.rate,
             "seed": self.seed,
+            "config": asdict(self.model.config),
         }
         torch.save(parts | clock, folder / "state.tmp")
         (folder / "state.tmp").replace(folder / "state.pt")
@@ -189,7 +190,7 @@ def open_run(
         plan = replace(plan, begin=now, end=now + 60 * more, rate=plan.rate / 2)
     elif state["begin"]:
         plan = replace(plan, begin=state["begin"], end=state["end"], rate=state["rate"])
-    run = Run(plan, seed=state["seed"], device=device)
+    run = Run(plan, seed=state["seed"], device=device, config=MiniSamConfig(**state["config"]))
     run.load_state(state)
     return run
 

@@ -42,7 +42,7 @@ class Sprite:
     id: str
     concept: str
     category: str
-    style: str  # photo | render | clay | flat
+    style: str  # photo | render | clay | flat | icon
     split: str  # train | test | style
     levels: tuple[np.ndarray, ...]
     fill: float  # solid pixels / longest side squared

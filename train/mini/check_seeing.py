@@ -51,7 +51,7 @@ def concept_scores(run: Run, batch: Batch) -> Tensor:
 
 
 def most_missed(shown: Counter, known: Counter, names: list[str]) -> str:
-    """The ten concepts with the most objects not known. shown, known: how often concept c, names[c - 1], was."""
+    """The ten concepts with the most objects not known. shown, known: how often names[c - 1] was."""
     missed = shown - known
     most = missed.most_common(10)
     share = sum(count for _, count in most) / max(1, missed.total())

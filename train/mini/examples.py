@@ -84,7 +84,7 @@ RECIPES = (
     Recipe("spatial", "spatial", 35, (576, 360)),
     Recipe("ordinal", "ordinal", 45, (576, 360), 5),
     Recipe("comparative", "comparative", 23),
-    Recipe("several", "several", 13),
+    Recipe("several", "several", 28),
     Recipe("none", "none", 0),
     Recipe("need", "affordance", 9, (384, 480)),
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -18,20 +17,10 @@ from PIL import Image
 from segzero.dataset import DatasetError
 from segzero.export import encode_mask
 from segzero.masks import decode_rle
-from segzero.presets import MINI as BUNDLED
 from segzero.presets import SEG_ZERO_7B, VISIONREASONER_7B
+from tests.small_frame import MINI, WH, box_mask
 from train.data import Report, load
 from train.solution import read_solution
-
-WH = (60, 40)
-MINI = replace(BUNDLED, frame_px=168)  # 2.8 and 4.2 times the picture: numbers to check by hand
-
-
-def box_mask(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
-    """(40, 60) bool: the pixels of an inclusive box."""
-    mask = np.zeros((40, 60), bool)
-    mask[y1 : y2 + 1, x1 : x2 + 1] = True
-    return mask
 
 
 def corrections(folder: Path, *lines: dict | str) -> Path:

@@ -5,28 +5,17 @@ python -m pytest -q tests/test_data_scenes.py
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
 from segzero.masks import decode_rle
-from segzero.presets import MINI as BUNDLED
 from segzero.presets import SEG_ZERO_7B
+from tests.small_frame import MINI, WH, box_mask
 from train.data import load
 from train.data_scenes import scene_rows
 from train.solution import read_solution
-
-WH = (60, 40)
-MINI = replace(BUNDLED, frame_px=168)  # 2.8 and 4.2 times the picture: numbers to check by hand
-
-
-def box_mask(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
-    """(40, 60) bool: the pixels of an inclusive box."""
-    mask = np.zeros((40, 60), bool)
-    mask[y1 : y2 + 1, x1 : x2 + 1] = True
-    return mask
 
 
 def scene() -> SimpleNamespace:

@@ -2,7 +2,7 @@
 #
 #   make demo     install, then serve the page on http://127.0.0.1:7860
 #   make test     install what the tests need as well, then run them all
-#   make lint     check style and format
+#   make lint     check style, format and who imports whom
 #   make clean    remove the environment and the caches
 #
 # PYTHON=python3.12 picks the interpreter of a new environment; VENV=path puts it elsewhere.
@@ -31,6 +31,7 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

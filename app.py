@@ -37,10 +37,10 @@ from page.picture_input import PictureInput
 from page.stage import Stage
 from page.visit import Visit
 from page.zero_gpu import Borrowing
+from segzero.cli import add_model_options, load_pipeline
+from segzero.contract import PresetError
 from segzero.hub import ModelError
-from segzero.options import add_model_options, load_pipeline
 from segzero.pipeline import Pipeline
-from segzero.presets import PresetError
 
 ON_SPACE = "SPACE_ID" in os.environ
 CORRECTIONS = Path("runs/corrections")

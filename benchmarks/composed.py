@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from segzero.dataset import Sample, read_samples
-from segzero.dataset_writer import write_dataset
+from segzero.data import Sample, read_samples, write_dataset
 from train.mini.export import items
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "evaluation.md"

@@ -32,12 +32,10 @@ import numpy as np
 import torch
 
 from benchmarks.composed import scenes, write_table
-from segzero.answer import STOP, parse_answer
-from segzero.dataset import Sample, load, read_samples
-from segzero.evaluation import ON_A_CPU, ON_A_GPU, answer
-from segzero.geometry import to_frame
-from segzero.metrics import Overlap, overlap
-from segzero.options import add_model_options, load_pipeline
+from segzero.cli import add_model_options, load_pipeline
+from segzero.contract import STOP, parse_answer, to_frame
+from segzero.data import Sample, load_sample, read_samples
+from segzero.evaluation import ON_A_CPU, ON_A_GPU, Overlap, answer_samples, overlap
 from segzero.pipeline import Pipeline
 from train.mini.evaluate import fingerprint
 
@@ -52,7 +50,7 @@ def one_at_a_time(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap
 
 @torch.no_grad()
 def _plain(pipeline: Pipeline, sample: Sample) -> Overlap:
-    preset, reasoner, loaded = pipeline.preset, pipeline.reasoner, load(sample)
+    preset, reasoner, loaded = pipeline.preset, pipeline.reasoner, load_sample(sample)
     frame, prompt = to_frame(loaded.picture, preset.frame_px), preset.dialect.prompt(sample.question)
     inputs = reasoner.encoder([frame], [prompt]).to(reasoner.model.device)
     ids = reasoner.model.generate(
@@ -77,7 +75,7 @@ def in_batches(at_once: int) -> Callable[[Pipeline, Sequence[Sample]], list[Over
     """What `segzero evaluate` does, without its files."""
 
     def run(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap]:
-        found = {record.id: record.overlap for record in answer(pipeline, samples, at_once=at_once)}
+        found = {record.id: record.overlap for record in answer_samples(pipeline, samples, at_once=at_once)}
         return [found[sample.id] for sample in samples]
 
     return run

@@ -27,10 +27,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, TrainerCallback
 
-from segzero.geometry import to_frame
-from segzero.picture import load_picture
-from segzero.presets import PRESETS
-from train.mini.model import build_model
+from segzero.contract import PRESETS, to_frame
+from segzero.pictures import load_picture
+from train.mini.learning.model import build_model
 
 GROUP = 8
 STEPS = 2

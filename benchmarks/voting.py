@@ -3,8 +3,9 @@
     taskset -c 1 python benchmarks/voting.py            # some 2 minutes of an idle core
 
 Composes 200 test scenes, answers them greedily, then with 3 and with 7 more answers to each question drawn,
-which vote by every rule (segzero/voting.py). Gains are paired differences of strict gIoU on the greedy one,
-with 95 % intervals over pictures. Writes benchmarks/results/voting.json and the table in docs/evaluation.md.
+which vote by every rule (segzero/evaluation/voting.py). Gains are paired differences of strict gIoU on the
+greedy one, with 95 % intervals over pictures. Writes benchmarks/results/voting.json and the table in
+docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -23,15 +24,23 @@ if not __package__:  # run as a file: Python then looks for modules beside it, n
 import torch
 
 from benchmarks.composed import scenes, write_table
-from segzero.dataset import Sample
-from segzero.evaluation import TEMPERATURE, Draws, answer, fit
-from segzero.metrics import measure
-from segzero.options import add_model_options, load_pipeline
+from segzero.cli import add_model_options, load_pipeline
+from segzero.data import Sample
+from segzero.evaluation import (
+    RULES,
+    STRICT,
+    TEMPERATURE,
+    Draws,
+    Record,
+    aggregate_records,
+    answer_samples,
+    as_plain,
+    count_under,
+    format_percent,
+    measure,
+    share_cores,
+)
 from segzero.pipeline import Pipeline
-from segzero.protocols import STRICT, count
-from segzero.record import Record
-from segzero.totals import percent, plain, total
-from segzero.voting import RULES
 from train.mini.evaluate import fingerprint
 
 OUT = Path(__file__).parent / "results" / "voting.json"
@@ -43,15 +52,15 @@ def compare_rules(
     """gIoU and seconds of the processor, of one greedy answer and of several under each rule."""
     greedy, spent = _answered(pipeline, samples, at_once, None)
     pictures = [record.picture for record in greedy]
-    giou = measure([count(record, STRICT) for record in greedy], pictures)["gIoU"]
+    giou = measure([count_under(record, STRICT) for record in greedy], pictures)["gIoU"]
     found = {
         "questions": len(greedy),
         "temperature": temperature,
-        "greedy": {"gIoU": plain(giou), "cpu_seconds": spent},
+        "greedy": {"gIoU": as_plain(giou), "cpu_seconds": spent},
     }
     for number in counts:
         drawn, spent = _answered(pipeline, samples, at_once, Draws(number, temperature))
-        found[f"answers {number}"] = {**total(drawn)["voting"], "cpu_seconds": spent}
+        found[f"answers {number}"] = {**aggregate_records(drawn)["voting"], "cpu_seconds": spent}
     return found
 
 
@@ -60,7 +69,9 @@ def _answered(
 ) -> tuple[list[Record], float]:
     """The records in the samples' order, and the seconds of the processor for each."""
     began = process_time()
-    records = {record.id: record for record in answer(pipeline, samples, at_once=at_once, draws=draws)}
+    records = {
+        record.id: record for record in answer_samples(pipeline, samples, at_once=at_once, draws=draws)
+    }
     spent = process_time() - began
     return [records[sample.id] for sample in samples], round(spent / len(samples), 4)
 
@@ -69,16 +80,16 @@ def as_table(found: dict[str, Any]) -> list[str]:
     """The numbers as lines of Markdown."""
     greedy = found["greedy"]
     lines = ["| answers | rule | gIoU | gain on greedy | cost |", "|---|---|---|---|---|"]
-    lines.append(f"| 1, greedy | | {percent(greedy['gIoU'])} | | {greedy['cpu_seconds']:.3f} s |")
+    lines.append(f"| 1, greedy | | {format_percent(greedy['gIoU'])} | | {greedy['cpu_seconds']:.3f} s |")
     for name, each in found.items():
         if not name.startswith("answers "):
             continue
         times = each["cpu_seconds"] / greedy["cpu_seconds"]
         cost = f"{each['cpu_seconds']:.3f} s ({times:.1f} x)"
         for rule in RULES:
-            gain = percent(each["gain"][rule], "+")
+            gain = format_percent(each["gain"][rule], "+")
             number = name.partition(" ")[2]
-            lines.append(f"| {number} | {rule} | {percent(each['gIoU'][rule])} | {gain} | {cost} |")
+            lines.append(f"| {number} | {rule} | {format_percent(each['gIoU'][rule])} | {gain} | {cost} |")
     return lines
 
 
@@ -103,7 +114,7 @@ def main() -> None:
     add("--dry", action="store_true", help="only print: write no results and no table")
     add_model_options(parser)
     args = parser.parse_args()
-    at_once = fit(args.device)
+    at_once = share_cores(args.device)
     pipeline = load_pipeline(args)
     with scenes(args.scenes) as samples:
         found = compare_rules(pipeline, samples, args.answers, at_once, args.temperature)

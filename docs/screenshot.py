@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import app
 import segzero
 from page.examples import FOLDER
-from segzero.geometry import mask_to_box, mask_to_points
-from segzero.masks import decode_rle
+from segzero.contract import mask_to_box, mask_to_points
+from segzero.pictures import decode_rle
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 WINDOW = {"width": 1280, "height": 800}

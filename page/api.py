@@ -18,12 +18,19 @@ from typing import Any
 
 import gradio as gr
 
-from segzero.export import to_json
-from segzero.geometry import Target
+from segzero.contract import (
+    Event,
+    Finished,
+    Located,
+    QuestionError,
+    Segmented,
+    Target,
+    Thinking,
+    check_question,
+)
 from segzero.hub import ModelError
-from segzero.picture import PictureError, load_picture
-from segzero.pipeline import Pipeline, QuestionError, check_question
-from segzero.result import Event, Finished, Located, Segmented, Thinking
+from segzero.pictures import PictureError, load_picture, to_json
+from segzero.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +98,8 @@ def why_no_mcp(auth: object) -> str:
 
 
 def states(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
-    """What is known after each event, in values that json.dumps takes; the last as segzero.export.to_json.
+    """What is known after each event, in values that json.dumps takes; the last as
+    segzero.pictures.export.to_json.
 
     Words come no more often than UPDATES_PER_SECOND, objects at once. Masks are in the last one only.
     """

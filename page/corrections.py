@@ -1,4 +1,4 @@
-"""Masks that people corrected, kept as training data in the local format (segzero/dataset.py).
+"""Masks that people corrected, kept as training data in the local format (segzero/data/dataset.py).
 
 Corrections(Path("runs/corrections")).add(result, "photo.jpg")
 accelerate launch train/grpo.py --data runs/corrections
@@ -13,9 +13,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from segzero.dataset import ROWS
-from segzero.export import encode_mask
-from segzero.result import Result
+from segzero.contract import Result
+from segzero.data import DATA_FILE
+from segzero.pictures import encode_mask
 
 
 class Corrections:
@@ -36,7 +36,7 @@ class Corrections:
             raise ValueError("There is no mask to save.")
         with self._lock:
             row = {"image": self._keep(Path(picture), result), "question": result.question, "masks": masks}
-            path = self.folder / ROWS
+            path = self.folder / DATA_FILE
             lines = path.read_text("utf-8").splitlines() if path.exists() else []
             lines = [line for line in lines if not _same(line, row)]
             lines.append(json.dumps(row, ensure_ascii=False))

@@ -19,7 +19,7 @@ from gradio.utils import get_upload_folder
 
 from page.stage import View
 from page.visit import Visit
-from segzero.export import save_zip
+from segzero.pictures import save_zip
 
 # A value that has come from the server is handed to the browser's own downloads, at once.
 _SCRIPT = """

@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from page.stage import mask_uri
-from segzero.answer import parse_answer
-from segzero.draw import color_of
-from segzero.geometry import Box, Target
+from segzero.contract import Box, Result, Target, parse_answer
+from segzero.pictures import color_of
 from segzero.pipeline import Pipeline
-from segzero.result import Result
 
 THUMBNAIL_PX = 320  # the longer side of a mask considered
 MARGIN = 0.35  # what is shown around the box, in parts of its sides

@@ -18,10 +18,10 @@ from page.examples import Example
 from page.inspector import inspect
 from page.stage import View
 from page.visit import Visit
+from segzero.contract import QuestionError, check_question
 from segzero.hub import ModelError
-from segzero.picture import PictureError, load_picture
-from segzero.pipeline import Pipeline, QuestionError, check_question
-from segzero.report import count
+from segzero.pictures import PictureError, load_picture, plural
+from segzero.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Listeners:
             return visit.view
         try:
             kept = self._corrections.add(visit.result, visit.source)
-            visit.tell(f"Saved: {count(kept, 'question')} in {self._corrections.folder}")
+            visit.tell(f"Saved: {plural(kept, 'question')} in {self._corrections.folder}")
         except (ValueError, OSError) as error:
             visit.tell(f"Not saved: {error}", "bad")
         return visit.view

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from page.stage import ASSETS
-from segzero.presets import PRESETS, Preset
+from segzero.contract import PRESETS, Preset
 
 # Gradio ships these faces in regular and bold; its semibold lacks most letters.
 _SANS = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))

@@ -1,4 +1,4 @@
-"""Where a picture is dropped: gr.Image, but the file goes to segzero.picture.load_picture as it came.
+"""Where a picture is dropped: gr.Image, but the file goes to load_picture (segzero.pictures) as it came.
 
 gr.Image opens the file itself before any of our code runs, and a bad one ends in an error without words.
 """

@@ -21,8 +21,8 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
 
-from segzero.draw import color_of
-from segzero.geometry import Point, Target
+from segzero.contract import Point, Target
+from segzero.pictures import color_of
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "page"
 MAX_SIDE_PX = 1600  # of the copy that the page shows; masks travel at the same size
@@ -36,7 +36,7 @@ SCRIPTS = (  # one function body in the browser, so each sees what stands before
     "stage.js",
 )
 
-Click = tuple[Point, bool]  # as in segzero.result.Result.clicks
+Click = tuple[Point, bool]  # as in segzero.contract.result.Result.clicks
 
 
 @dataclass(frozen=True)

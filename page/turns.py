@@ -12,10 +12,8 @@ from typing import Any
 from PIL import Image
 
 from page.stage import View
-from segzero.export import encode_mask, from_json, to_json
-from segzero.geometry import Target
-from segzero.masks import decode_rle
-from segzero.result import Result
+from segzero.contract import Result, Target
+from segzero.pictures import decode_rle, encode_mask, from_json, to_json
 
 
 @dataclass(frozen=True, eq=False)

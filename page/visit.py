@@ -20,10 +20,8 @@ from PIL import Image
 
 from page.stage import View
 from page.turns import Before, Turn
-from segzero.picture import load_picture
-from segzero.pipeline import STOPPED
-from segzero.report import count, headline
-from segzero.result import Event, Finished, Located, Result, Segmented, Thinking
+from segzero.contract import STOPPED, Event, Finished, Located, Result, Segmented, Thinking
+from segzero.pictures import headline, load_picture, plural
 
 Message = dict[str, Any]
 
@@ -94,7 +92,7 @@ class Visit:
                     self.view = self.view.with_target(event.index, event.target).saying("Locating…")
                 case Segmented():
                     view = self.view.with_object(event.index, event.target, event.mask, event.score)
-                    self.view = view.saying(f"{count(event.index + 1, 'object')} so far…")
+                    self.view = view.saying(f"{plural(event.index + 1, 'object')} so far…")
                 case Finished():
                     pondered = pondered or time.monotonic() - started
                     self._finish([*before, _thought(event.result.thinking, pondered)], event.result)
@@ -176,7 +174,7 @@ class Visit:
             found = f"Stopped · {found}" if result.targets else "Stopped"
         view = self.view.saying(found, "done", "empty" if stopped else TONES[result.status])
         self.view = replace(view, answered=True)
-        words = f"{found} · {result.seconds['total']:.1f} s · {count(result.tokens, 'token')}"
+        words = f"{found} · {result.seconds['total']:.1f} s · {plural(result.tokens, 'token')}"
         notes = [_says("assistant", result.problem)] if result.problem and not stopped else []
         self.chat = [*chat, _says("assistant", words), *notes, _raw(result, stopped)]
 

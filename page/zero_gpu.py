@@ -20,12 +20,10 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from segzero.export import encode_mask, from_json, to_json
+from segzero.contract import Event, Finished, Result, Segmented, check_question
 from segzero.hub import ModelError
-from segzero.masks import decode_rle
-from segzero.picture import load_picture
-from segzero.pipeline import Picture, Pipeline, check_question
-from segzero.result import Event, Finished, Result, Segmented
+from segzero.pictures import decode_rle, encode_mask, from_json, load_picture, to_json
+from segzero.pipeline import Picture, Pipeline
 
 
 class Borrowing:

@@ -8,36 +8,38 @@ Importing this loads no model and not even torch; `load` does.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
+    from segzero.contract import Preset
     from segzero.pipeline import Pipeline
-    from segzero.presets import Preset
 
-_HOME = {
-    "Target": "geometry",
-    "PictureError": "picture",
-    "ModelError": "hub",
-    "PRESETS": "presets",
-    "Preset": "presets",
-    "PresetError": "presets",
-    "SegmenterError": "segmenter",
-    **dict.fromkeys(
-        ("Finished", "Located", "Pipeline", "QuestionError", "Result", "Segmented", "Thinking"), "pipeline"
-    ),
-}
-"""The public names and the modules they are taken from when first used."""
-
-__all__ = ["load", *_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'segzero' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"segzero.{_HOME[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "contract": [
+            "PRESETS",
+            "Finished",
+            "Located",
+            "Preset",
+            "PresetError",
+            "QuestionError",
+            "Result",
+            "Segmented",
+            "Target",
+            "Thinking",
+        ],
+        "hub": ["ModelError"],
+        "pictures": ["PictureError"],
+        "pipeline": ["Pipeline"],
+        "segmenter": ["SegmenterError"],
+    },
+)
+__all__ += ["load"]
 
 
 def load(
@@ -73,7 +75,7 @@ def load(
 
 
 def _preset(preset: str | Preset) -> Preset:
-    from segzero.presets import PRESETS, PresetError
+    from segzero.contract import PRESETS, PresetError
 
     if not isinstance(preset, str):
         return preset
@@ -84,15 +86,15 @@ def _preset(preset: str | Preset) -> Preset:
 
 def _load_reasoner(preset: Preset, name: str | Path | None, device: str | None) -> tuple[object, Preset]:
     """The reasoner called `name`, or the preset's own, and the preset as that reasoner needs it."""
+    from segzero.contract import PRESETS, preset_for_folder
     from segzero.hub import model_folder
-    from segzero.presets import PRESETS, preset_for_folder
 
     if name is not None:
         model = str(name).partition("#")[2] or str(name)  # behind an address stands what the server calls it
         known = next((each for each in PRESETS.values() if each.reasoner == model), preset)
         preset = replace(preset, reasoner=str(name), frame_px=known.frame_px, dialect=known.dialect)
     if preset.reasoner.startswith(("http://", "https://")):
-        from segzero.remote import RemoteReasoner
+        from segzero.reasoner import RemoteReasoner
 
         return RemoteReasoner.from_address(preset.reasoner, max_new_tokens=preset.max_new_tokens), preset
     folder = model_folder(preset.reasoner)

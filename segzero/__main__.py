@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from segzero import ask, evaluate, prepare, replay
+from segzero.cli import ask, evaluate, prepare, replay
 
 STOPPED = 130  # what shells report of a program that Ctrl-C ended
 

@@ -18,32 +18,22 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from segzero.geometry import Box, Point, Target, clip_box, clip_point, inside
-from segzero.inquiry import STOPPED, Inquiry
-from segzero.picture import load_picture
-from segzero.presets import Preset
-from segzero.result import Event, Finished, Located, Result, Segmented, Thinking
-
-__all__ = [
-    "STOPPED",
-    "Event",
-    "Finished",
-    "Located",
-    "Pipeline",
-    "QuestionError",
-    "Result",
-    "Segmented",
-    "Thinking",
-    "check_question",
-]
-
-MAX_QUESTION_CHARS = 2000
+from segzero.contract import (
+    Box,
+    Event,
+    Point,
+    Preset,
+    Result,
+    Target,
+    check_question,
+    clip_box,
+    clip_point,
+    inside,
+)
+from segzero.pictures import load_picture
+from segzero.question_run import QuestionRun
 
 Picture = Image.Image | str | Path | np.ndarray
-
-
-class QuestionError(ValueError):
-    """A question that cannot be asked; one line that says why."""
 
 
 class Pipeline:
@@ -68,8 +58,8 @@ class Pipeline:
         started = perf_counter()
         question = check_question(question)
         picture = load_picture(image)
-        inquiry = Inquiry(self.reasoner, self.segmenter, self.preset, picture, question, cancel, started)
-        return inquiry.events()
+        run = QuestionRun(self.reasoner, self.segmenter, self.preset, picture, question, cancel, started)
+        return run.events()
 
     def run(self, image: Picture, question: str, *, cancel: threading.Event | None = None) -> Result:
         """The result in the last event of `stream`, which see."""
@@ -120,17 +110,6 @@ class Pipeline:
         """
         target = _target(result, index)
         return self.segmenter.candidates(result.picture, target, result.clicks.get(index, ()))
-
-
-def check_question(question: str) -> str:
-    """The question without white space around it. Raises QuestionError when it is empty or too long."""
-    if not isinstance(question, str) or not question.strip(" \t\r\n."):
-        raise QuestionError("The question is empty. Ask about something in the picture.")
-    question = question.strip().encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no text
-    if len(question) > MAX_QUESTION_CHARS:
-        limit = f"{MAX_QUESTION_CHARS:,}"
-        raise QuestionError(f"The question has {len(question):,} characters. Ask it in at most {limit}.")
-    return question
 
 
 def _target(result: Result, index: int) -> Target:

@@ -78,8 +78,8 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """A page that a fake answers, served to programs: tests/serving.py, Site."""
-    from serving import site  # which takes seconds to import, and few tests want it
+    """A page that a fake answers, served to programs: tests/shared/serving.py, Site."""
+    from tests.shared.serving import site  # which takes seconds to import, and few tests want it
 
     with site(tmp_path_factory.mktemp("site")) as opened:
         yield opened

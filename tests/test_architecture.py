@@ -30,14 +30,20 @@ MAX_FILE_BYTES = 10 * 1000 * 1000
 MAX_REPO_BYTES = 150 * 1000 * 1000
 
 HEAVY = {"torch", "torchvision", "transformers", "gradio"}
-LIGHT_MODULES = ("segzero.geometry", "segzero.answer", "segzero.metrics", "train.rewards")
+LIGHT_MODULES = (
+    "segzero.contract.geometry",
+    "segzero.contract.answer",
+    "segzero.evaluation.metrics",
+    "train.rewards",
+)
 """The contract: read by tools that have no torch, and by reward workers that must start fast."""
 
 IMPORT_NAMES = {"pillow": "PIL", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
 """Distributions whose import name is not their own with '-' for '_'."""
 
 BROUGHT_OTHERWISE = {"spaces", "OpenEXR", "resvg_py", "trimesh", "vtkmodules"}
-"""A ZeroGPU Space has `spaces` itself; the others only rebuild the sprite packs (train/mini/sprites.py)."""
+"""A ZeroGPU Space has `spaces` itself; the others only rebuild the sprite packs
+(train/mini/world/sprites.py)."""
 
 
 def tracked() -> list[Path]:
@@ -57,7 +63,7 @@ def program_files() -> list[Path]:
 
 
 def module_name(path: Path) -> str:
-    """segzero/answer.py -> segzero.answer; segzero/__init__.py -> segzero."""
+    """segzero/contract/answer.py -> segzero.contract.answer; segzero/__init__.py -> segzero."""
     parts = path.relative_to(REPO).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -173,8 +179,12 @@ def test_importing_any_module_does_no_work():
 
 FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 ALLOWED_IMPORTS = {
-    "segzero/sam1.py": {"pickle.UnpicklingError"},  # what torch.load raises when it refuses to run code
-    "segzero/sources/plain_pickle.py": {"pickle"},  # RefCOCO is published so; this refuses all but plain data
+    "segzero/segmenter/sam1.py": {
+        "pickle.UnpicklingError"
+    },  # what torch.load raises when it refuses to run code
+    "segzero/data/sources/plain_pickle.py": {
+        "pickle"
+    },  # RefCOCO is published so; this refuses all but plain data
 }
 FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen"}
 FORBIDDEN_KEYWORDS = {"shell=True", "allow_pickle=True", "trust_remote_code=True", "weights_only=False"}

@@ -20,12 +20,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import segzero
-from segzero.answer import MULTI, SINGLE
-from segzero.presets import MINI, PRESETS, Preset
-from segzero.reasoner import ModelError, Reasoner
-from segzero.remote import RemoteReasoner
+from segzero.contract import MINI, MULTI, PRESETS, Preset
+from segzero.contract.answer import SINGLE
+from segzero.reasoner import Reasoner, RemoteReasoner
+from segzero.reasoner.local import ModelError
 from segzero.segmenter import Masks
-from tests.tiny import save_tiny_reasoner, script
+from tests.shared.tiny import save_tiny_reasoner, script
 
 
 class Nothing:
@@ -49,7 +49,7 @@ def test_importing_the_package_brings_neither_torch_nor_transformers(repo: Path)
 
 def test_every_public_name_is_there():
     assert all(getattr(segzero, name) for name in segzero.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'pipline'"):
+    with pytest.raises(AttributeError, match="No segzero attribute pipline"):
         segzero.pipline  # noqa: B018
 
 

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segzero.answer import MULTI, SINGLE
-from segzero.geometry import Target
-from segzero.picture import PictureError
-from segzero.pipeline import (
+from segzero.contract import (
+    MULTI,
     Finished,
     Located,
-    Pipeline,
+    Preset,
     QuestionError,
     Segmented,
+    Target,
     Thinking,
     check_question,
 )
-from segzero.presets import Preset
-from tests.scripted import (
+from segzero.contract.answer import SINGLE
+from segzero.pictures import PictureError
+from segzero.pipeline import Pipeline
+from tests.shared.scripted import (
     ANSWER,
     ONE,
     PRESET,

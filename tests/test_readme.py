@@ -55,9 +55,9 @@ def test_the_two_commands_stand_first():
     assert commands()[:2] == [["make", "demo"], ["make", "test"]]
 
 
-@pytest.mark.parametrize("module, sources", [("segzero", "segzero/*.py"), ("app.py", "app.py")])
+@pytest.mark.parametrize("module, sources", [("segzero", "segzero/**/*.py"), ("app.py", "app.py")])
 def test_its_options_exist(module: str, sources: str):
-    known = "".join(path.read_text() for path in [*REPO.glob(sources), REPO / "segzero/options.py"])
+    known = "".join(path.read_text() for path in [*REPO.glob(sources), REPO / "segzero/cli/options.py"])
     mine = [words for words in commands() if words[0] == "python" and module in words]
     assert mine
     options = {word for words in mine for word in words if word.startswith("--")}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segzero.geometry import Target
+from segzero.contract import Target
 from segzero.segmenter import Segmenter
-from tests.scripted import TARGET_TWO, Boxes, picture, pipeline
+from tests.shared.scripted import TARGET_TWO, Boxes, picture, pipeline
 
 
 def test_refine_with_points_adds_up_and_leaves_the_first_result_alone():

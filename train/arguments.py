@@ -16,7 +16,7 @@ import yaml
 from transformers.integrations import get_available_reporting_integrations
 from trl import GRPOConfig, ModelConfig, TrlParser
 
-from segzero.presets import PRESETS
+from segzero.contract import PRESETS
 from train.rewards import RECIPES
 
 DEFAULT_RECIPE = Path(__file__).resolve().parent / "recipes" / "mini_cpu.yaml"

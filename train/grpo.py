@@ -47,17 +47,16 @@ from PIL import Image
 from transformers import AutoProcessor, PrinterCallback, ProgressCallback
 from trl import get_peft_config, get_quantization_config
 
-from segzero.dataset import DatasetError
+from segzero.contract import PRESETS
+from segzero.data import DatasetError
 from segzero.hub import ModelError, model_folder
-from segzero.presets import PRESETS
-from segzero.prompting import PromptEncoder
+from segzero.reasoner import PromptEncoder
 from segzero.segmenter import Segmenter
 from train.arguments import in_one_line, read_arguments
 from train.console import Console
 from train.data import load
 from train.resampling import ResamplingTrainer
-from train.reward_function import Reward
-from train.rewards import RECIPES, mask_reward
+from train.rewards import RECIPES, Reward, mask_reward
 from train.sheet import ContactSheets
 from train.trainer import Trainer, last_checkpoint
 

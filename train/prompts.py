@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from segzero.geometry import to_frame
-from segzero.picture import load_picture
-from segzero.prompting import PromptEncoder
+from segzero.contract import to_frame
+from segzero.pictures import load_picture
+from segzero.reasoner import PromptEncoder
 
 MODEL_TYPES = ("qwen2_5_vl",)
 """Models whose inputs and positions are as this package hands them over."""

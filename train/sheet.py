@@ -16,10 +16,8 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from segzero.answer import parse_answer
-from segzero.draw import PALETTE, color_of
-from segzero.geometry import Target
-from segzero.picture import load_picture
+from segzero.contract import Target, parse_answer
+from segzero.pictures import PALETTE, color_of, load_picture
 from train.solution import read_solution
 from train.trainer import Rollout
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segzero.dialect import MULTI, SINGLE, Dialect
-from segzero.geometry import Target
+from segzero.contract import MULTI, SINGLE, Dialect, Target
 
 
 def read_solution(text: str) -> tuple[Dialect, list[Target]]:

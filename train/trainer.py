@@ -3,8 +3,8 @@
     trainer = Trainer("assets/mini/reasoner", [...], GRPOConfig(...), train_dataset=rows)
     trainer.train(resume_from_checkpoint=last_checkpoint("runs/grpo"))
 
-Rows are those of train.data. What is computed is what GRPOTrainer computes (tests/test_trainer.py compares
-loss, KL and gradients); what differs is how often:
+Rows are those of train.data. What is computed is what GRPOTrainer computes (tests/train/test_trainer.py
+compares loss, KL and gradients); what differs is how often:
 
     GRPOTrainer                                               here
     a picture is decoded and prepared 2 G times or more       once
@@ -34,7 +34,7 @@ from trl.trainer.utils import RepeatSampler, split_tensor_dict
 from train.generation import generate
 from train.packing import pack
 from train.prompts import Prompt, PromptReader
-from train.reward_function import Reward
+from train.rewards import Reward
 
 PACKABLE = ("sdpa", "eager")
 """Kinds of attention that take the mask of packed answers."""

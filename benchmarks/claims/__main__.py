@@ -24,9 +24,9 @@ from benchmarks.claims.arms import ARMS, Arm, Bench, recipe_digest
 from benchmarks.claims.compared import CLAIMS, results
 from benchmarks.claims.data import SETS
 from benchmarks.claims.page import draw, fill
-from segzero.dataset import DatasetError
+from segzero.contract import MINI
+from segzero.data import DatasetError
 from segzero.hub import ModelError
-from segzero.presets import MINI
 from segzero.segmenter import Segmenter
 from train.mini.evaluate import fingerprint
 

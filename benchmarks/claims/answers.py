@@ -21,15 +21,12 @@ from tqdm import tqdm
 
 from benchmarks.claims import data
 from benchmarks.claims.arms import ROOT, Arm, Bench
-from segzero.dataset import Sample, load, read_samples
-from segzero.evaluation import ON_A_CPU, answer
-from segzero.export import encode_mask
-from segzero.geometry import Target
-from segzero.metrics import overlap
+from segzero.contract import PRESETS, Target, preset_for_folder
+from segzero.data import Sample, load_sample, read_samples
+from segzero.evaluation import ON_A_CPU, Record, answer_samples, overlap, read_records, write_records
+from segzero.pictures import encode_mask
 from segzero.pipeline import Pipeline
-from segzero.presets import PRESETS, preset_for_folder
 from segzero.reasoner import Reasoner
-from segzero.record import Record, read_records, write_records
 from segzero.segmenter import Segmenter, SegmenterError
 
 PROMPTS = ("both", "box", "points")
@@ -70,7 +67,7 @@ class Asked:
         reasoner = Reasoner.load(
             self.bench.model(arm, seed), device="cpu", max_new_tokens=preset.max_new_tokens
         )
-        answers = answer(Pipeline(reasoner, self.segmenter, preset), samples, at_once=ON_A_CPU)
+        answers = answer_samples(Pipeline(reasoner, self.segmenter, preset), samples, at_once=ON_A_CPU)
         found = {record.id: record for record in tqdm(answers, name, len(samples), leave=False)}
         return [found[sample.id] for sample in samples]
 
@@ -88,7 +85,7 @@ def remade(
 
 
 def _some(pairs: Sequence[tuple[Record, Sample]], prompts: str, segmenter: Segmenter) -> Iterator[Record]:
-    loaded = [load(sample) for _, sample in pairs]
+    loaded = [load_sample(sample) for _, sample in pairs]
     asked = [
         (each.picture, [prompt(target, prompts, each.picture.size) for target in record.targets])
         for (record, _), each in zip(pairs, loaded, strict=True)

@@ -25,15 +25,13 @@ from transformers import AutoProcessor
 
 from benchmarks.claims import data, sft
 from benchmarks.claims.single_dialect import in_single_dialect
-from segzero.dataset import DatasetError
-from segzero.presets import PRESETS, preset_for_folder
+from segzero.contract import PRESETS, preset_for_folder
+from segzero.data import DatasetError
 from train import grpo
 from train.arguments import DEFAULT_RECIPE, read_arguments
 from train.data import load
 from train.mini.evaluate import fingerprint
-from train.reference_rewards import items_format
-from train.reward_function import Reward
-from train.rewards import RECIPES
+from train.rewards import RECIPES, Reward, items_format
 
 ROOT = Path("runs/claims")
 NO_THOUGHT = "{% if add_generation_prompt %}<think></think>{% endif %}"

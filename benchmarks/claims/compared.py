@@ -25,7 +25,7 @@ from benchmarks.claims.numbers import (
     table,
     verdict,
 )
-from segzero.totals import plain
+from segzero.evaluation import as_plain
 
 Answers = Mapping[str, Mapping[str, Runs]]
 IN, STYLE, KINDS = (each.name for each in SETS)
@@ -133,7 +133,9 @@ def results(answers: Answers) -> dict:
     answers = pooled(answers)
     arms = {
         arm: {
-            measure.name: {place: plain(interval(table(sets[place], measure))) for place in places(measure)}
+            measure.name: {
+                place: as_plain(interval(table(sets[place], measure))) for place in places(measure)
+            }
             for measure in MEASURES
         }
         for arm, sets in answers.items()
@@ -153,7 +155,7 @@ def _compared(claim: Claim, answers: Answers) -> list[dict]:
                     "before": each.before,
                     "measure": each.measure.name,
                     "set": place,
-                    "difference": plain(found),
+                    "difference": as_plain(found),
                     "expected": expected,
                     "verdict": verdict(found, expected),
                 }

@@ -16,12 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segzero.dataset import ROWS
-from segzero.dataset_writer import Item, write_dataset
+from segzero.data import DATA_FILE, Item, write_dataset
 from train.mini.export import SIDE_PX, item
-from train.mini.knowledge import knowledge
-from train.mini.questions import KINDS, sample
-from train.mini.scenes import Composer, World
+from train.mini.language import KINDS, load_knowledge, sample_question
+from train.mini.world import Composer, World
 
 HELD_OUT = ("affordance", "ordinal", "several")
 TRAINED = tuple(kind for kind in KINDS if kind not in HELD_OUT)
@@ -51,14 +49,14 @@ def items(source: Questions, count: int, seed: int) -> Iterator[Item]:
 
     No two sources share a scene: val has training's drawings, and would lay them out alike.
     """
-    composer = Composer(World.load(concepts=set(knowledge().taught)), source.split)
+    composer = Composer(World.load(concepts=set(load_knowledge().taught)), source.split)
     made = index = 0
     while made < count:
         rng = np.random.default_rng([SEED, seed, index, *source.name.encode()])
         ratio = float(np.exp(rng.uniform(-0.45, 0.45)))  # seldom square
         scene = composer.scene(rng, (int(SIDE_PX * ratio**0.5), int(SIDE_PX / ratio**0.5)))
         kind = source.kinds[made % len(source.kinds)]
-        for question in sample(scene, rng, "train", 1, weights={kind: 1.0}):
+        for question in sample_question(scene, rng, "train", 1, weights={kind: 1.0}):
             yield item(f"{source.name}-{seed}-{index:05d}", 0, scene, question)
             made += 1
         index += 1
@@ -67,6 +65,6 @@ def items(source: Questions, count: int, seed: int) -> Iterator[Item]:
 def written(root: Path, source: Questions, count: int, seed: int) -> Path:
     """The folder with these questions, written unless it is there."""
     folder = root / f"{source.name}-{count}-{seed}"
-    if not (folder / ROWS).exists():
+    if not (folder / DATA_FILE).exists():
         write_dataset(folder, items(source, count, seed), count)
     return folder

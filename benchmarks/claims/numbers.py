@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segzero.metrics import RESAMPLES, Estimate
-from segzero.record import Record
+from segzero.evaluation import RESAMPLES, Estimate, Record
 
 POOLED = "all"  # all sets' questions together, for what few of them tell about
 

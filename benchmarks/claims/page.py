@@ -18,7 +18,7 @@ from benchmarks.claims.compared import CLAIMS, Claim, places
 from benchmarks.claims.data import SETS
 from benchmarks.claims.numbers import FALSE_REFUSALS, GIOU, MEASURES, NONE_SAID, POOLED, UNREADABLE
 from benchmarks.composed import write_table
-from segzero.totals import percent
+from segzero.evaluation import format_percent
 
 PLACES = {each.name: each.about for each in SETS} | {POOLED: "all questions"}
 TITLES = {measure.name: measure.about for measure in MEASURES}
@@ -69,8 +69,8 @@ def arms_table(found: Mapping) -> list[str]:
             f"{cost['passes']:.0f}" if cost["steps"] else "",
             spent,
         ]
-        cells += [percent(measured[GIOU.name][place]) for place in places(GIOU)]
-        cells += [percent(measured[m.name][POOLED]) for m in (NONE_SAID, FALSE_REFUSALS, UNREADABLE)]
+        cells += [format_percent(measured[GIOU.name][place]) for place in places(GIOU)]
+        cells += [format_percent(measured[m.name][POOLED]) for m in (NONE_SAID, FALSE_REFUSALS, UNREADABLE)]
         lines.append(_row(cells))
     return lines
 
@@ -82,7 +82,7 @@ def claim_table(lines: Sequence[Mapping]) -> list[str]:
     rows = [_row(head), _row(["---"] * len(head))]
     for line in lines:
         what = f"`{line['after']}` − `{line['before']}`"
-        cells = [what, TITLES[line["measure"]], PLACES[line["set"]], percent(line["difference"], "+")]
+        cells = [what, TITLES[line["measure"]], PLACES[line["set"]], format_percent(line["difference"], "+")]
         rows.append(_row([*cells, said[line["expected"]], line["verdict"]]))
     return rows
 

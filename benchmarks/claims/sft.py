@@ -2,9 +2,9 @@
 
     spent = train(Path("runs/start"), rows, steps=40, batch=8, seed=0, out=Path("runs/sft"))
 
-Rows, prompts and the packing of tokens are those of the GRPO trainer (train/data.py, prompts.py, packing.py),
-so that both see the same questions in the same words. The start's chat template decides about the thought:
-here it has one whose turn begins with an empty one.
+Rows, prompts and the packing of tokens are those of the GRPO trainer (train/data/dataset.py, prompts.py,
+packing.py), so that both see the same questions in the same words. The start's chat template decides about
+the thought: here it has one whose turn begins with an empty one.
 """
 
 from __future__ import annotations

@@ -20,10 +20,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-from segzero.dialect import MULTI, SINGLE
-from segzero.geometry import Target
-from train.reference_rewards import answer_format, thinking_format
-from train.reward_function import Reward, frames_of, text_of
+from segzero.contract import MULTI, SINGLE, Target
+from train.rewards import Reward, answer_format, frames_of, text_of, thinking_format
 from train.solution import write_solution
 
 _POINT = re.compile(r'"point_2d"(\s*:\s*)(\[[^\[\]]*\])')

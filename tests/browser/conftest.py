@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes import FakePipeline, Holds, after, never
 from PIL import Image, ImageDraw
-from serving import PATIENCE_S, served, temporary_uploads
 
 import app
-from segzero.result import Thinking
+from segzero.contract import Thinking
+from tests.shared.fakes import FakePipeline, Holds, after, never
+from tests.shared.serving import PATIENCE_S, served, temporary_uploads
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}

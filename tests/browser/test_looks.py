@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serving import eventually
+
+from tests.shared.serving import eventually
 
 from .conftest import DESKTOP, PHONE, Tab
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import FIRST_WORDS, THOUGHT, FakePipeline, after, never
 from PIL import Image
-from serving import eventually
 
 import segzero
-from segzero.result import Located, Segmented, Thinking
+from segzero.contract import Located, Segmented, Thinking
+from tests.shared.fakes import FIRST_WORDS, THOUGHT, FakePipeline, after, never
+from tests.shared.serving import eventually
 
 from .conftest import DONE, opening, serving
 

@@ -12,9 +12,9 @@ import pytest
 from gradio_client import handle_file
 from gradio_client.utils import Status
 from PIL import Image
-from serving import Client, eventually
 
-from segzero.export import from_json
+from segzero.pictures import from_json
+from tests.shared.serving import Client, eventually
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serving import eventually
 
-from segzero.dataset import load, read_samples
+from segzero.data import load_sample, read_samples
+from tests.shared.serving import eventually
 
 from .conftest import PHONE, Tab
 
@@ -97,7 +97,7 @@ def test_points_boxes_and_undo(answered: Tab, kept: Path, screenshot):
     tab.do("save")
     tab.wait_for(f"Saved: 1 question in {kept}", ".status")
     ((sample,), _) = read_samples(kept)
-    truth = load(sample).masks
+    truth = load_sample(sample).masks
     assert sample.question == "What is left and right?" and truth.shape == (2, 200, 300)
     assert not truth[0, :, 30].any() and truth[0, :, 60].all() and not truth[1, :, 270].any()
     tab.page.keyboard.press("Escape")

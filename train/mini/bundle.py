@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from transformers import AutoProcessor, PreTrainedModel, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
 
-from segzero.mini_sam import in_float8
-from train.mini.tokenizer import FRAME_PX
+from segzero.segmenter import in_float8
+from train.mini.language import FRAME_PX
 
 
 def write_reasoner(

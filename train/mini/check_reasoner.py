@@ -17,14 +17,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from segzero.answer import MULTI, parse_answer
-from segzero.geometry import box_iou, to_frame
-from segzero.presets import MINI, preset_for_folder
+from segzero.contract import MINI, MULTI, box_iou, parse_answer, preset_for_folder, to_frame
 from segzero.reasoner import Reasoner
-from train.mini.knowledge import knowledge
-from train.mini.questions import Question, sample
-from train.mini.reasoner_stream import scene_size
-from train.mini.scenes import Composer, Scene, World
+from train.mini.language import Question, load_knowledge, sample_question
+from train.mini.learning.reasoner_stream import scene_size
+from train.mini.world import Composer, Scene, World
 
 
 def score(scene: Scene, question: Question, text: str, frame_px: int) -> dict[str, float]:
@@ -52,13 +49,15 @@ def main() -> None:
     args = parser.parse_args()
     frame_px = preset_for_folder(args.model, MINI).frame_px
     reasoner = Reasoner.load(args.model, device="cpu", max_new_tokens=200)
-    composer = Composer(World.load(concepts=set(knowledge().taught)), args.split)
+    composer = Composer(World.load(concepts=set(load_knowledge().taught)), args.split)
     wording = "train" if args.split == "train" else "test"
     rng = np.random.default_rng(7)
     scores = defaultdict(list)
     for start in tqdm(range(0, args.questions, 32)):
         scenes = [composer.scene(rng, scene_size(rng)) for _ in range(32)]
-        pairs = [(scene, question) for scene in scenes for question in sample(scene, rng, wording, 1)]
+        pairs = [
+            (scene, question) for scene in scenes for question in sample_question(scene, rng, wording, 1)
+        ]
         frames = [to_frame(Image.fromarray(scene.image), frame_px) for scene, _ in pairs]
         texts = reasoner.generate(frames, [MULTI.prompt(question.text) for _, question in pairs])
         for (scene, question), text in zip(pairs, texts, strict=True):

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from transformers import AutoProcessor
 
-from train.mini.model import PackedForward
-from train.mini.reasoner_data import Batch
-from train.mini.reasoner_stream import batches
+from train.mini.learning.model import PackedForward
+from train.mini.learning.reasoner_data import Batch
+from train.mini.learning.reasoner_stream import batches
 from train.mini.train_reasoner import DENSE_LAYER, Plan, Run
 
 SEED = 77

@@ -23,10 +23,9 @@ from PIL import Image
 from tqdm import tqdm
 
 import segzero
-from segzero.geometry import Target
-from train.mini.knowledge import knowledge
-from train.mini.questions import KINDS, Question, sample
-from train.mini.scenes import Composer, Scene, World
+from segzero.contract import Target
+from train.mini.language import KINDS, Question, load_knowledge, sample_question
+from train.mini.world import Composer, Scene, World
 
 SEED = 20_260_000
 
@@ -37,7 +36,7 @@ def test_case(composer: Composer, index: int, split: str) -> tuple[Scene, Questi
     ratio = float(np.exp(rng.uniform(-0.45, 0.45)))
     scene = composer.scene(rng, (int(384 * ratio**0.5), int(384 / ratio**0.5)))
     wanted = KINDS[index % len(KINDS)]
-    asked = sample(scene, rng, split, 12)
+    asked = sample_question(scene, rng, split, 12)
     return scene, next(
         (question for question in asked if question.kind == wanted), asked[0] if asked else None
     )
@@ -115,7 +114,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("assets/mini/results.json"))
     args = parser.parse_args()
     pipeline = segzero.load("mini", reasoner=args.reasoner, segmenter=args.segmenter)
-    composer = Composer(World.load(concepts=set(knowledge().taught)), args.split)
+    composer = Composer(World.load(concepts=set(load_knowledge().taught)), args.split)
     preset = pipeline.preset
     path = Path("runs/evaluate") / f"{fingerprint(preset.reasoner, preset.segmenter)}-{args.split}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)

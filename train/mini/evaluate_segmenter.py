@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from segzero.crop import paste
-from segzero.mini_sam import MiniBackend
+from segzero.segmenter import MiniBackend, paste
 from train.mini.evaluate import iou
-from train.mini.segmenter_data import SIDES_PX, SMALLEST_PX, iou_of_boxes, some_pixel
+from train.mini.learning.segmenter_data import SIDES_PX, SMALLEST_PX, iou_of_boxes, some_pixel
 
 SEED = 20_250_306
 

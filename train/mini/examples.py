@@ -18,14 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segzero.export import encode_mask
-from segzero.masks import decode_rle
-from segzero.options import add_model_options, load_pipeline
+from segzero.cli import add_model_options, load_pipeline
+from segzero.pictures import decode_rle, encode_mask
 from segzero.pipeline import Pipeline
 from train.mini.evaluate import iou
-from train.mini.knowledge import knowledge
-from train.mini.questions import sample
-from train.mini.scenes import Composer, World
+from train.mini.language import load_knowledge, sample_question
+from train.mini.world import Composer, World
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
 RIGHT_IOU = 0.7  # of the union of all masks; what an eye calls right
@@ -102,7 +100,7 @@ def compose(recipe: Recipe, world: World) -> tuple[Image.Image, str, np.ndarray]
         meant = [n for n, thing in enumerate(scene.objects) if thing.concept in recipe.answer]
         offered = bool(meant)
     else:
-        asked = sample(scene, rng, "test", 1, {recipe.kind: 1.0})
+        asked = sample_question(scene, rng, "test", 1, {recipe.kind: 1.0})
         offered = bool(asked)
         if offered:
             question, meant = asked[0].text, asked[0].targets
@@ -116,7 +114,7 @@ def compose(recipe: Recipe, world: World) -> tuple[Image.Image, str, np.ndarray]
 
 def read_world() -> World:
     """Sprites of what the mini is taught, without the GPL's, whose terms would bind pictures of the page."""
-    return World.load(gpl=False, concepts=set(knowledge().taught))
+    return World.load(gpl=False, concepts=set(load_knowledge().taught))
 
 
 def write(folder: Path = FOLDER) -> None:

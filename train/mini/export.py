@@ -15,11 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segzero.dataset import DatasetError, LeftOut
-from segzero.dataset_writer import Item, write_dataset
-from train.mini.knowledge import knowledge
-from train.mini.questions import KINDS, Question, sample
-from train.mini.scenes import SPLITS, Composer, Scene, World
+from segzero.data import DatasetError, Item, LeftOut, write_dataset
+from train.mini.language import KINDS, Question, load_knowledge, sample_question
+from train.mini.world import SPLITS, Composer, Scene, World
 
 SIDE_PX = 384
 _OFFERED = 12  # questions to choose the wanted kind from
@@ -27,14 +25,16 @@ _OFFERED = 12  # questions to choose the wanted kind from
 
 def items(split: str, scenes: int, questions: int, seed: int) -> Iterator[Item | LeftOut]:
     """The questions of `scenes` scenes, `questions` about each. split: as the composer has them."""
-    composer = Composer(World.load(concepts=set(knowledge().taught)), split)
+    composer = Composer(World.load(concepts=set(load_knowledge().taught)), split)
     wording = "train" if split in ("train", "val") else "test"
     for index in range(scenes):
         rng = np.random.default_rng([seed, index])
         ratio = float(np.exp(rng.uniform(-0.45, 0.45)))  # seldom square
         scene = composer.scene(rng, (int(SIDE_PX * ratio**0.5), int(SIDE_PX / ratio**0.5)))
         asked = choose(
-            sample(scene, rng, wording, max(_OFFERED, questions)), KINDS[index % len(KINDS)], questions
+            sample_question(scene, rng, wording, max(_OFFERED, questions)),
+            KINDS[index % len(KINDS)],
+            questions,
         )
         if not asked:
             yield LeftOut(f"scene {index}", "a scene that offers no question")

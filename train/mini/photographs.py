@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import segzero
-from segzero.draw import overlay
-from segzero.geometry import Target, box_iou, mask_to_box
+from segzero.contract import Target, box_iou, mask_to_box
+from segzero.pictures import overlay
 from train.mini.evaluate import iou
 
 OUTLINES = Path(__file__).with_suffix(".json")

@@ -32,15 +32,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
-from segzero.presets import MINI, preset_for_folder
+from segzero.contract import MINI, preset_for_folder
 from train.mini.bundle import write_reasoner
 from train.mini.carry import carried
-from train.mini.model import PackedForward, build_model
-from train.mini.reasoner_data import IGNORE, Batch, Encoder
-from train.mini.reasoner_losses import Probes, dense_losses, look_loss, token_loss
-from train.mini.reasoner_stream import batches
-from train.mini.together import Team
-from train.mini.tokenizer import FRAME_PX, train_processor
+from train.mini.language import FRAME_PX, train_processor
+from train.mini.learning.model import PackedForward, build_model
+from train.mini.learning.reasoner_data import IGNORE, Batch, Encoder
+from train.mini.learning.reasoner_losses import Probes, dense_losses, look_loss, token_loss
+from train.mini.learning.reasoner_stream import batches
+from train.mini.learning.together import Team
 
 DENSE_LAYER = 2  # hidden states after this many layers carry the dense losses
 

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from segzero.mini_sam import MiniBackend, MiniSam, MiniSamConfig
+from segzero.segmenter import MiniBackend, MiniSam, MiniSamConfig
 from train.mini.carry import resized
-from train.mini.segmenter_data import Batch, Batches
+from train.mini.learning.segmenter_data import Batch, Batches
 
 SHIPPED = Path("assets/mini/segmenter")
 COARSE_PX = 128  # crops of training's first part, at 0.6 of the cost
@@ -251,7 +251,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     from train.mini.evaluate_segmenter import evaluate
-    from train.mini.scenes import Composer, World
+    from train.mini.world import Composer, World
 
     world = World.load()
     if not args.evaluate:

@@ -1,0 +1,241 @@
+"""`python -m segzero ask`: one question about one picture, or about each of several."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from segzero.cli.options import add_model_options, load_pipeline
+from segzero.contract import PresetError, QuestionError, Thinking, check_question
+from segzero.hub import ModelError
+from segzero.pictures import (
+    PictureError,
+    details,
+    load_picture,
+    mask_image,
+    overlay,
+    printable,
+    save_zip,
+    summary,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    from segzero.contract import Result
+    from segzero.pipeline import Pipeline
+
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+OUTPUTS = {
+    "overlay": (".png", ".jpg", ".jpeg", ".webp"),
+    "mask": (".png",),
+    "json": (".json",),
+    "zip": (".zip",),
+}
+"""What can be written, and the file endings each may have."""
+
+KNOWN_ERRORS = (PictureError, ModelError, PresetError, OSError)
+"""Said in one line. Anything else is a fault of the program and shows where it happened."""
+
+
+class UsageError(ValueError):
+    """The arguments make no sense together; one line."""
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add `ask` to the command line."""
+    parser = commands.add_parser("ask", help="ask what to find in a picture", description=__doc__)
+    add = parser.add_argument
+    add("pictures", nargs="+", metavar="PICTURE", help="a picture, several, or a folder of them")
+    add("question", metavar="QUESTION", help="what to find, in quotes, after the pictures")
+    add_outputs(parser)
+    add("--json", type=Path, metavar="PATH", help="save everything, masks included, as JSON")
+    add_model_options(parser)
+    parser.epilog = "With several pictures, what is saved goes to folders: name them instead of files."
+    parser.set_defaults(run=run)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say which pictures to save."""
+    add = parser.add_argument
+    add("--overlay", type=Path, metavar="PATH", help="save the picture with the objects drawn on it")
+    add("--mask", type=Path, metavar="PATH", help="save the mask of all objects as a PNG")
+    add(
+        "--zip", type=Path, metavar="PATH", help="save all masks, cut-outs, the overlay and the JSON together"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer about every picture; returns the exit code."""
+    several = len(args.pictures) > 1 or Path(args.pictures[0]).is_dir()
+    wanted = {kind: path for kind in OUTPUTS if (path := getattr(args, kind)) is not None}
+    try:
+        pictures = find_pictures(args.pictures)
+        check_question_comes_last(args.question)
+        check_question(args.question)
+        outputs = plan_outputs(pictures, wanted, several=several)
+    except (UsageError, QuestionError) as error:
+        return fail(error, code=2)
+    try:
+        if not several:
+            load_picture(pictures[0])  # what is wrong with it is better known before large models load
+        pipeline = load_pipeline(args)
+    except KNOWN_ERRORS as error:
+        return fail(error)
+    if several:
+        return answer_each(pipeline, pictures, args.question, outputs)
+    return answer_one(pipeline, pictures[0], args.question, outputs[0])
+
+
+# -------------------------------------------------------------------------------- which pictures, which files
+
+
+def find_pictures(named: Sequence[str]) -> list[Path]:
+    """The files that were named, a folder standing for the pictures in it by name. Raises UsageError."""
+    found = []
+    for path in map(Path, named):
+        inside = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS)
+            if path.is_dir()
+            else [path]
+        )
+        if not inside:
+            raise UsageError(f"There is no picture in the folder {path}.")
+        found += inside
+    return found
+
+
+def check_question_comes_last(question: str) -> None:
+    """Raises UsageError when the last argument, taken for the question, is a file or a folder."""
+    try:
+        is_file = Path(question).exists()
+    except (OSError, ValueError):  # no file name at all: too long, or with a NUL in it
+        is_file = False
+    if is_file:
+        raise UsageError(
+            f"{question} is a file, not a question: put the question in quotes after the pictures."
+        )
+
+
+def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool) -> list[dict[str, Path]]:
+    """For each picture, where each kind of output goes.
+
+    Raises UsageError for an ending that does not fit, and where one file would be written over another.
+    """
+    if several and any(path.suffix and not path.is_dir() for path in wanted.values()):
+        raise UsageError("With several pictures --overlay, --mask, --json and --zip name folders.")
+    planned = [
+        {kind: output_file(path, kind, name, in_folder=several) for kind, path in wanted.items()}
+        for name in distinct(picture.stem for picture in pictures)
+    ]
+    taken = {picture.resolve() for picture in pictures}
+    for path in (path for files in planned for path in files.values()):
+        if path.resolve() in taken:
+            raise UsageError(f"{path} would be written over: name another file for it.")
+        taken.add(path.resolve())
+    return planned
+
+
+def output_file(path: Path, kind: str, name: str, *, in_folder: bool) -> Path:
+    """The file that was named, or in a folder that was named one called after the picture."""
+    if in_folder or path.is_dir():
+        return path / (f"{name}.{kind}" if kind in ("json", "zip") else f"{name}-{kind}.png")
+    if path.suffix.lower() not in OUTPUTS[kind]:
+        raise UsageError(f"--{kind} writes {' or '.join(OUTPUTS[kind])}, not {path.name}.")
+    return path
+
+
+def distinct(names: Iterable[str]) -> Iterator[str]:
+    """The names, "-2", "-3", … behind one that was there before: a.jpg and a.png both keep their outputs."""
+    taken = set()
+    for name in names:
+        candidate, number = name, 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}-{number}"
+        taken.add(candidate)
+        yield candidate
+
+
+# -------------------------------------------------------------------------------------------------- answering
+
+
+def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str, Path]) -> int:
+    """One picture: the thought as it is written, then what was found."""
+    try:
+        result = answer(pipeline, picture, question, on_thought=thought_printer())
+        print(f"\n\n{printable(details(result))}")
+        save(result, files)
+    except KNOWN_ERRORS as error:
+        return fail(error)
+    for kind, path in files.items():
+        print(f"{kind}: {printable(str(path))}")
+    return 0 if result.status != "unreadable" else 1
+
+
+def answer_each(
+    pipeline: Pipeline, pictures: list[Path], question: str, outputs: list[dict[str, Path]]
+) -> int:
+    """Several pictures: a line each under a progress bar. A picture that fails does not end the run."""
+    failed = 0
+    with tqdm(total=len(pictures), unit="picture") as progress:
+        for path, files in zip(pictures, outputs, strict=True):
+            try:
+                result = answer(pipeline, path, question)
+                save(result, files)
+                line, bad = summary(result), result.status == "unreadable"
+            except KNOWN_ERRORS as error:
+                line, bad = f"failed: {error}", True
+            failed += bad
+            tqdm.write(f"{printable(path.name)}: {printable(line)}")
+            progress.update()
+    if failed:
+        print(f"{failed} of {len(pictures)} pictures failed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def answer(
+    pipeline: Pipeline, path: Path, question: str, on_thought: Callable[[str], None] = lambda text: None
+) -> Result:
+    for event in pipeline.stream(path, question):
+        if isinstance(event, Thinking):
+            on_thought(event.text)
+    return event.result
+
+
+def save(result: Result, files: dict[str, Path]) -> None:
+    """Write the outputs that are wanted of a result."""
+    for kind, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "overlay":
+            overlay(result.picture, result).save(path)
+        elif kind == "mask":
+            mask_image(result.mask).save(path)
+        elif kind == "zip":
+            save_zip(result, path)
+        else:
+            path.write_text(json.dumps(to_json(result), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def thought_printer() -> Callable[[str], None]:
+    """A function that takes the thought so far and prints what is new in it."""
+    printed = ""
+
+    def show(text: str) -> None:
+        nonlocal printed
+        if text.startswith(printed):
+            print(printable(text[len(printed) :]), end="", flush=True)
+            printed = text
+
+    return show
+
+
+def fail(error: Exception, code: int = 1) -> int:
+    """Say what went wrong, in one line; returns the exit code."""
+    print(f"segzero: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    return code

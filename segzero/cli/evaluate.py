@@ -1,0 +1,236 @@
+"""`python -m segzero evaluate`: answer every question of a data set, and count under every protocol.
+
+python -m segzero evaluate --data Ricky06662/ReasonSeg_val --preset seg-zero-7b
+accelerate launch -m segzero evaluate --data data/mine --report out/
+python -m segzero evaluate --compare runs/evaluate/a/samples.jsonl runs/evaluate/b/samples.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from segzero.cli.ask import KNOWN_ERRORS, fail
+from segzero.cli.options import add_model_options, load_pipeline
+from segzero.contract import PRESETS
+from segzero.data import (
+    DATA_FILE,
+    LEFT_OUT_FILE,
+    DatasetError,
+    LeftOut,
+    Sample,
+    find_data_file,
+    read_rows,
+    read_samples,
+    tell_left_out,
+    write_dataset,
+    write_left_out,
+)
+from segzero.evaluation import (
+    TOTALS,
+    Process,
+    Record,
+    RecordError,
+    RunFolder,
+    aggregate_records,
+    compare_files,
+    fingerprint,
+    format_table,
+    record_line,
+    write_json,
+)
+from segzero.pictures import printable
+
+RUNS, DATA = Path("runs/evaluate"), Path("runs/data")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_POLL_S = 1.0
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add `evaluate` to the command line."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure on a benchmark or your own data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", metavar="DATA", help="a folder or JSONL of the local format, or a Hub id")
+    add("--out", type=Path, metavar="FOLDER", help=f"where the run is kept (default: in {RUNS}/)")
+    add("--report", type=Path, metavar="FOLDER", help="write a page to look at every sample, the worst first")
+    add("--batch", type=_positive, metavar="N", help="answers written at a time (default: 16, on a CPU 48)")
+    add("--limit", type=_positive, metavar="N", help="only the first N questions")
+    add("--samples", type=_positive, metavar="K", help="draw K - 1 more answers to each question; all vote")
+    add(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar="JSONL",
+        help="the paired difference of two runs; asks nothing",
+    )
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate or compare; returns the exit code."""
+    if not args.compare and not args.data:
+        return fail(DatasetError("Name the data with --data, or two runs with --compare."), code=2)
+    try:
+        if args.compare:
+            print(printable(compare_files(*args.compare)))
+            return 0
+        return evaluate(args, Process.of_environment())
+    except (DatasetError, RecordError, *KNOWN_ERRORS) as error:
+        return fail(error)
+
+
+def evaluate(args: argparse.Namespace, process: Process) -> int:
+    """Answer what is not answered yet; then the first process counts, prints and writes.
+
+    Raises DatasetError and RecordError, and what loading the models raises.
+    """
+    path = find_data(args.data, process)
+    samples, refused = read_samples(path)
+    samples = samples[: args.limit]
+    if not samples:
+        raise DatasetError(
+            "\n".join([f"{path} holds no question that can be asked", *tell_left_out(refused)])
+        )
+    folder = RunFolder(args.out or default_folder(args, path), settings_of(args, path), process)
+    speed = answer_what_is_left(args, folder, samples)
+    if process.rank:
+        return 0
+    records = folder.finish(samples)
+    refused += [LeftOut(f"id {r.id}", *_cut(r.problem)) for r in records if r.status == "left_out"]
+    totals = {
+        "settings": folder.settings,
+        "left_out": [asdict(each) for each in refused],
+        **aggregate_records(records),
+    }
+    totals["speed"] = speed
+    write_json(folder.folder / TOTALS, totals)
+    write_left_out(folder.folder / LEFT_OUT_FILE, refused)
+    print(printable(format_table(totals)), "", sep="\n")
+    print(printable("\n".join(tell_left_out(refused, folder.folder / LEFT_OUT_FILE))))
+    if earlier := left_out_before(path):
+        told = find_data_file(path).parent / LEFT_OUT_FILE
+        print(f"{earlier} more left out when the data was prepared: {told}")
+    if speed:
+        of_all = f" by the first of {process.count} processes" if process.count > 1 else ""
+        print("{answered} questions in {seconds:.1f} s, {a_second:.2f} a second".format(**speed) + of_all)
+    print(f"all of it: {folder.folder}")
+    if args.report:
+        from segzero.evaluation import write_report  # draws: only who wants a page needs it
+
+        print(f"to look at: {write_report(args.report, records, samples, totals)}")
+    return 0
+
+
+def answer_what_is_left(
+    args: argparse.Namespace, folder: RunFolder, samples: Sequence[Sample]
+) -> dict | None:
+    """Answer this process's share of what has no record yet; loads models only if there is any.
+
+    Returns how many it answered, in how many seconds, loading left out; None when there was nothing to do.
+    """
+    from segzero.evaluation import Draws, answer_samples, share_cores
+
+    process, done = folder.process, folder.records()
+    share = process.share(samples)
+    left = [sample for sample in share if sample.id not in done]
+    if not left:
+        return None
+    if args.device is None and process.local_rank is not None:
+        args.device = _own_device(process.local_rank)
+    at_once = share_cores(args.device)
+    pipeline = load_pipeline(args)
+    draws = Draws(args.samples) if args.samples else None
+    finished = [done[sample.id] for sample in share if sample.id in done]
+    bar = tqdm(total=len(share), initial=len(finished), unit="question", disable=process.rank > 0)
+    began = time.perf_counter()
+    with bar, folder.open() as file:
+        for record in answer_samples(pipeline, left, at_once=args.batch or at_once, draws=draws):
+            file.write(record_line(record))
+            file.flush()
+            finished.append(record)
+            bar.set_postfix_str(f"gIoU {running_giou(finished)}", refresh=False)
+            bar.update()
+    seconds = time.perf_counter() - began
+    return {"answered": len(left), "seconds": round(seconds, 3), "a_second": round(len(left) / seconds, 3)}
+
+
+def running_giou(records: Sequence[Record]) -> str:
+    """Strict, in percent, of the records so far."""
+    ious = [record.iou for record in records if record.status != "left_out"]
+    return f"{100 * sum(ious) / len(ious):.1f}" if ious else "-"
+
+
+def find_data(name: str, process: Process) -> Path:
+    """The data on this disk; a set of the Hub is prepared once, by the first process. Raises DatasetError."""
+    path = Path(name)
+    if path.exists() or not _HUB_ID.fullmatch(name):
+        return path
+    folder = DATA / name.replace("/", "--")
+    if process.rank:
+        while not (folder / DATA_FILE).exists():
+            time.sleep(_POLL_S)
+    elif not (folder / DATA_FILE).exists():
+        from segzero.data import open_set
+
+        print(printable(write_dataset(folder, *open_set(name)).report()))
+    return folder
+
+
+def left_out_before(path: Path) -> int:
+    """How many rows preparing the data left out."""
+    told = find_data_file(path).parent / LEFT_OUT_FILE
+    return sum(1 for _ in read_rows(told)) if told.exists() else 0
+
+
+def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """What has to stay the same for a run to go on."""
+    found = {"data": args.data, "data_fingerprint": fingerprint(find_data_file(path)), "preset": args.preset}
+    for role in ("reasoner", "segmenter"):
+        model = getattr(args, role)
+        found[role] = model
+        found[f"{role}_fingerprint"] = fingerprint(Path(model or getattr(PRESETS[args.preset], role)))
+    return found | ({"samples": args.samples} if args.samples else {})
+
+
+def default_folder(args: argparse.Namespace, path: Path) -> Path:
+    """In RUNS, named after the data, the models and the number of answers."""
+    data = path.parent.name if path.name == DATA_FILE else path.stem if path.is_file() else path.name
+    models = [args.preset] + [Path(model.partition("#")[2] or model).name for model in _own_models(args)]
+    parts = [data, *models] + ([f"{args.samples}-answers"] if args.samples else [])
+    return RUNS / "-".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts)
+
+
+def _own_models(args: argparse.Namespace) -> list[str]:
+    return [model for model in (args.reasoner, args.segmenter) if model]
+
+
+def _own_device(local_rank: int) -> str | None:
+    """The GPU of a process of several; None, the usual choice, where there is none."""
+    import torch  # brought by the models anyway
+
+    return f"cuda:{local_rank}" if torch.cuda.is_available() else None
+
+
+def _cut(problem: str) -> tuple[str, str]:
+    reason, _, detail = problem.partition(": ")
+    return reason, detail
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value

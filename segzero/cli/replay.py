@@ -1,0 +1,42 @@
+"""`python -m segzero replay`: draw again what the JSON of an answer says. No model is asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from segzero.cli.ask import KNOWN_ERRORS, UsageError, add_outputs, fail, plan_outputs, save
+from segzero.pictures import details, from_json, load_picture, printable
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add `replay` to the command line."""
+    parser = commands.add_parser("replay", help="draw a saved answer again", description=__doc__)
+    parser.add_argument(
+        "answer", type=Path, metavar="ANSWER", help="what --json, or result.json of a zip, holds"
+    )
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="the picture that was asked about")
+    add_outputs(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the answer, say what is in it, write what is wanted; returns the exit code."""
+    wanted = {kind: path for kind in ("overlay", "mask", "zip") if (path := getattr(args, kind)) is not None}
+    try:
+        (files,) = plan_outputs([args.picture], wanted, several=False)
+    except UsageError as error:
+        return fail(error, code=2)
+    try:
+        text = args.answer.read_text(encoding="utf-8")
+        result = from_json(json.loads(text), load_picture(args.picture))
+        save(result, files)
+    except json.JSONDecodeError as error:
+        return fail(ValueError(f"{args.answer}: no JSON: {error}."))
+    except (*KNOWN_ERRORS, ValueError) as error:
+        return fail(error)
+    print(printable(f"{result.question}\n\n{result.thinking}\n\n{details(result)}"))
+    for kind, path in files.items():
+        print(f"{kind}: {printable(str(path))}")
+    return 0

@@ -1,0 +1,126 @@
+"""The folder of an evaluation: what it is about, and the records so far, through kills and many processes.
+
+    run = RunFolder(Path("runs/evaluate/mine"), settings, Process.of_environment())
+    done = run.records()
+    with run.open() as file: file.write(dump(record))
+    run.finish(samples)                                    # process 0: waits for the others, then one file
+
+Every process writes a file of its own and reads all of them, so they need not talk to each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from segzero.data import DatasetError, Sample
+from segzero.evaluation.record import Record, read_records, write_records
+
+SAMPLES, SETTINGS, TOTALS = "samples.jsonl", "settings.json", "totals.json"
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process among those that a launcher started: its rank of how many, and its GPU's number."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int | None = None
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Process:
+        """As `accelerate launch` and torchrun tell it; without a launcher the only one."""
+        rank, count = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+        local = environment.get("LOCAL_RANK")
+        return cls(rank, count, None if local is None or count == 1 else int(local))
+
+    def share(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """This process's part, in a row: questions about a picture follow each other, and stay together."""
+        first, after = (len(samples) * rank // self.count for rank in (self.rank, self.rank + 1))
+        return samples[first:after]
+
+
+class RunFolder:
+    """The files of one evaluation.
+
+    settings: what has to be the same for a run to go on. Raises DatasetError when it is not.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], process: Process = Process()) -> None:
+        self.folder, self.settings, self.process = folder, dict(settings), process
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / SETTINGS
+        if path.exists():
+            self._compare(json.loads(path.read_text(encoding="utf-8")))
+        write_json(path, self.settings)
+
+    def records(self) -> dict[str, Record]:
+        """All records of all processes so far, by id. Raises RecordError when a file is damaged."""
+        return {
+            record.id: record
+            for path in sorted(self.folder.glob("samples*.jsonl"))
+            for record in read_records(path)
+        }
+
+    def open(self) -> TextIO:
+        """This process's own file, to append to, a line that a kill cut off removed."""
+        path = self.folder / (SAMPLES if self.process.count == 1 else f"samples.{self.process.rank}.jsonl")
+        if path.exists():
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(path, whole)
+        return path.open("a", encoding="utf-8")
+
+    def finish(self, samples: Sequence[Sample]) -> list[Record]:
+        """Wait until every sample has its record, then make one file of all, in the order of the data.
+
+        Returns the samples' records. For the first process only: the others are to leave.
+        """
+        records = self.records()
+        while not all(sample.id in records for sample in samples):
+            time.sleep(_POLL_S)
+            records = self.records()
+        ordered = [records.pop(sample.id) for sample in samples]
+        write_records(self.folder / SAMPLES, [*ordered, *records.values()])
+        for path in self.folder.glob("samples.*.jsonl"):
+            path.unlink()
+        return ordered
+
+    def _compare(self, before: Any) -> None:
+        if before == self.settings:
+            return
+        changed = "; ".join(
+            f"{name} was {before.get(name)!r} and is now {value!r}"
+            for name, value in self.settings.items()
+            if before.get(name) != value
+        )
+        raise DatasetError(f"{self.folder} holds another run ({changed}); name another --out, or remove it")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, the whole of it or nothing."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def fingerprint(path: Path) -> str | None:
+    """What tells whether data or weights have changed under their name; None for what is not on this disk.
+
+    Of a file its content; of a folder the names, sizes and times of its weights.
+    """
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    files = sorted([*path.glob("*.safetensors"), *path.glob("*.json")]) if path.is_dir() else []
+    if not files:
+        return None
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]

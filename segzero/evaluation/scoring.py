@@ -1,0 +1,131 @@
+"""One sample scored: its answers read, what they point at marked, and all of it held against the truth.
+
+attempts = attempt_each(pipeline, [(loaded.picture, text) for text in texts])
+record = score_sample(sample, loaded, attempts, voting=len(texts) > 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from segzero.contract import Answer, Target, mask_to_box, parse_answer
+from segzero.data import LoadedSample, Sample
+from segzero.evaluation.metrics import hull_iou, overlap
+from segzero.evaluation.record import Record
+from segzero.evaluation.voting import ONE, RULES, Vote, vote
+from segzero.pictures import encode_mask
+from segzero.pipeline import Pipeline
+from segzero.segmenter import Masks, SegmenterError
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One answer. mask: (H, W) bool, None when it failed."""
+
+    text: str
+    status: str
+    problem: str
+    targets: tuple[Target, ...]
+    scores: tuple[float, ...]
+    mask: np.ndarray | None
+
+
+def attempt_each(pipeline: Pipeline, answers: Sequence[tuple[Image.Image, str]]) -> list[Attempt]:
+    """Read answers about upright pictures, and mark what they point at, all together."""
+    frame_wh, dialect = (pipeline.preset.frame_px,) * 2, pipeline.preset.dialect
+    said = []
+    for picture, text in answers:
+        text = text.encode("utf-8", "replace").decode("utf-8")  # a server may send halves of characters
+        said.append((text, parse_answer(text, dialect, frame_wh, picture.size)))
+    pairs = zip(answers, said, strict=True)
+    pointed = [(picture, each.targets) for (picture, _), (_, each) in pairs if each.targets]
+    marked = iter(pipeline.segmenter.segment_each(pointed))
+    attempts = []
+    for (picture, _), (text, each) in zip(answers, said, strict=True):
+        found = next(marked) if each.targets else None
+        attempts.append(_attempt(picture, text, each, found))
+    return attempts
+
+
+def _attempt(
+    picture: Image.Image, text: str, answer: Answer, found: Masks | SegmenterError | None
+) -> Attempt:
+    if isinstance(found, SegmenterError):
+        return Attempt(text, "segmenter_error", str(found), answer.targets, (), None)
+    if found is None:
+        empty = None if answer.status == "unreadable" else np.zeros(picture.size[::-1], bool)
+        return Attempt(text, answer.status, answer.problem, (), (), empty)
+    scores = tuple(float(score) for score in found.scores)
+    return Attempt(text, answer.status, answer.problem, answer.targets, scores, found.masks.any(axis=0))
+
+
+def score_sample(
+    sample: Sample, loaded: LoadedSample, attempts: Sequence[Attempt], *, voting: bool
+) -> Record:
+    """The record of a sample: its one answer, or what its answers vote for, held against the truth."""
+    chosen, voted = attempts[0], None
+    if voting and any(each.mask is not None for each in attempts):
+        voted = vote([each.mask for each in attempts])
+        chosen = attempts[voted.medoid]
+        chosen = replace(chosen, mask=voted.masks[RULES[0]])
+    mask = np.zeros(loaded.truth.shape, bool) if chosen.mask is None else chosen.mask
+    boxes = [(x1, y1, x2 + 1, y2 + 1) for x1, y1, x2, y2 in map(mask_to_box, loaded.masks)]
+    record = record_of(
+        sample,
+        status=chosen.status,
+        problem=chosen.problem,
+        raw=chosen.text,
+        targets=_plain(chosen),
+        overlap=overlap(mask, loaded.truth, loaded.ignore),
+        box_iou=hull_iou([target.box_xyxy for target in chosen.targets], boxes) if boxes else None,
+        mask=encode_mask(mask),
+    )
+    if loaded.ignore is not None:
+        record = replace(record, foreground=overlap(mask, loaded.truth | loaded.ignore))
+    return _with_votes(record, loaded, attempts, voted) if voting else record
+
+
+def _with_votes(
+    record: Record, loaded: LoadedSample, attempts: Sequence[Attempt], voted: Vote | None
+) -> Record:
+    """The record with what each rule of voting, and the first answer alone, would have given; failures give
+    nothing."""
+    masks = {} if voted is None else dict(voted.masks)
+    if attempts[0].mask is not None:
+        masks[ONE] = attempts[0].mask
+    return replace(
+        record,
+        answers=tuple(each.text for each in attempts),
+        confidence=0.0 if voted is None else voted.agreement,
+        votes={rule: overlap(mask, loaded.truth, loaded.ignore) for rule, mask in masks.items()},
+    )
+
+
+def _plain(chosen: Attempt) -> tuple[dict, ...]:
+    """The targets as a record has them; without scores where the segmenter failed."""
+    scores = chosen.scores or (None,) * len(chosen.targets)
+    return tuple(
+        {
+            "box_xyxy": list(target.box_xyxy),
+            "points_xy": [list(point) for point in target.points_xy],
+            "score": score,
+        }
+        for target, score in zip(chosen.targets, scores, strict=True)
+    )
+
+
+def record_of(sample: Sample, **given) -> Record:
+    """A record with what the sample says of itself, and what is given."""
+    return Record(
+        id=sample.id,
+        picture=sample.image,
+        question=sample.question,
+        kind=sample.kind,
+        text=sample.text,
+        expression=sample.expression,
+        **given,
+    )

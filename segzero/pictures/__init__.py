@@ -1,0 +1,36 @@
+"""Pictures and masks in and out: reading files, drawing results, writing them as files and in words.
+
+    from segzero.pictures import load_picture, overlay
+    overlay(load_picture("scene.png"), result.masks, result.targets).save("seen.png")
+
+Imports the contract; models, data and the command line may import it.
+"""
+
+from segzero.pictures.draw import PALETTE, color_of, overlay
+from segzero.pictures.export import encode_mask, from_json, mask_image, save_zip, to_json
+from segzero.pictures.masks import MaskError, decode_rle, read_mask
+from segzero.pictures.paths import path_inside
+from segzero.pictures.picture import PictureError, load_picture
+from segzero.pictures.wording import details, headline, plural, printable, summary
+
+__all__ = [
+    "MaskError",
+    "PALETTE",
+    "PictureError",
+    "color_of",
+    "plural",
+    "decode_rle",
+    "details",
+    "encode_mask",
+    "from_json",
+    "headline",
+    "load_picture",
+    "mask_image",
+    "overlay",
+    "path_inside",
+    "printable",
+    "read_mask",
+    "save_zip",
+    "summary",
+    "to_json",
+]

@@ -1,0 +1,146 @@
+"""A reasoner behind an OpenAI-compatible server, such as vLLM or SGLang, on this machine or another.
+
+    vllm serve Ricky06662/VisionReasoner-7B --limit-mm-per-prompt '{"image": 1}'
+    python -m segzero ask photo.jpg "What keeps me dry?" --preset visionreasoner-7b \\
+        --reasoner http://127.0.0.1:8000/v1#Ricky06662/VisionReasoner-7B
+
+The server must not have a reasoning parser switched on: it would take the chain of thought out of the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
+
+from PIL import Image
+
+from segzero.contract import STOP
+from segzero.hub import ModelError, one_line
+from segzero.reasoner.relay import relay
+from segzero.reasoner.request import Request
+
+_CONNECT_S, _SILENCE_S = 10.0, 120.0
+"""How long to wait for a connection, and for the next piece of text."""
+_GREEDY = {"temperature": 0.0}
+
+
+class RemoteReasoner:
+    """The same stream as segzero.reasoner.Reasoner, from a server. Nothing is sent before the first question.
+
+    base_url: such as "http://127.0.0.1:8000/v1". model: the name the server has for it.
+    api_key: None takes OPENAI_API_KEY from the environment; servers that want no key ignore it.
+    """
+
+    def __init__(
+        self, base_url: str, model: str, *, api_key: str | None = None, max_new_tokens: int = 1024
+    ) -> None:
+        self.base_url, self.model, self.max_new_tokens = base_url, model, max_new_tokens
+        self._api_key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
+
+    @classmethod
+    def from_address(cls, address: str, *, max_new_tokens: int = 1024) -> RemoteReasoner:
+        """Of "http://host:port/v1#model-name". Raises ModelError when the name is missing."""
+        base_url, _, model = address.partition("#")
+        if not model:
+            raise ModelError(f"{address} names no model. Write it behind a #: {base_url}#MODEL-NAME.")
+        return cls(base_url, model, max_new_tokens=max_new_tokens)
+
+    def stream(
+        self, image: Image.Image, prompt: str, *, cancel: threading.Event | None = None
+    ) -> Iterator[str]:
+        """Yield what the model writes as it arrives, up to and including `</answer>`.
+
+        image: the square frame; it travels as a PNG, so the server sees the same pixels.
+        Setting `cancel`, or closing the generator, closes the connection. Raises ModelError.
+        """
+
+        def work(emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+            self._ask(image, prompt, emit, stopped)
+
+        def start(job: Callable[[], None]) -> None:
+            threading.Thread(target=job, name="remote-reasoner", daemon=True).start()
+
+        return relay(work, start, cancel)
+
+    def answer_all(self, requests: Iterable[Request], at_once: int) -> Iterator[tuple[Hashable, str]]:
+        """As Reasoner.answer_all, which see; the server makes batches of what it is asked at once."""
+
+        def answer(request: Request) -> tuple[Hashable, str]:
+            pieces: list[str] = []
+            how = (
+                {"temperature": request.temperature, "seed": request.seed}
+                if request.temperature > 0
+                else _GREEDY
+            )
+            self._ask(request.frame, request.prompt, pieces.append, lambda: False, how)
+            return request.key, "".join(pieces)
+
+        requests = iter(requests)
+        with ThreadPoolExecutor(at_once, "remote-reasoner") as pool:
+            waiting = {pool.submit(answer, request) for request in islice(requests, at_once)}
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= {pool.submit(answer, request) for request in islice(requests, len(done))}
+                yield from (each.result() for each in done)
+
+    def _ask(
+        self,
+        image: Image.Image,
+        prompt: str,
+        emit: Callable[[str], None],
+        stopped: Callable[[], bool],
+        how: dict[str, float] = _GREEDY,
+    ) -> None:
+        import openai  # only who has a server needs it, and it takes a second
+
+        text, ended = "", None
+        try:
+            with self._open(openai, image, prompt, how) as chunks:
+                for chunk in chunks:
+                    if stopped():
+                        return
+                    for choice in chunk.choices:  # none in a chunk that only counts tokens
+                        ended = choice.finish_reason or ended
+                        if piece := choice.delta.content:
+                            text += piece
+                            emit(piece)
+        except openai.OpenAIError as error:
+            raise ModelError(self._explain(openai, error)) from error
+        if ended == "stop" and "<answer>" in text and STOP not in text:
+            emit(STOP)  # a server that does not know include_stop_str_in_output cuts it off
+
+    def _open(self, openai, image: Image.Image, prompt: str, how: dict[str, float]):
+        timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
+        client = openai.OpenAI(base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0)
+        picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
+        return client.chat.completions.create(
+            model=self.model,
+            messages=[{"role": "user", "content": [picture, {"type": "text", "text": prompt}]}],
+            stream=True,
+            **how,
+            max_tokens=self.max_new_tokens,
+            stop=[STOP],
+            extra_body={"include_stop_str_in_output": True},
+        )
+
+    def _explain(self, openai, error: Exception) -> str:
+        asked = f"{self.model} at {self.base_url}"
+        if isinstance(error, openai.APITimeoutError):
+            return f"{asked} did not answer in time. Look whether the server is busy, and ask again."
+        if isinstance(error, openai.APIConnectionError):
+            return f"{asked} cannot be reached. Start the server, or check the address."
+        return (
+            f"{asked} refused the question: {one_line(error)}. Check the model's name and the server's log."
+        )
+
+
+def png_url(image: Image.Image) -> str:
+    """A picture as a data: URL, lossless."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

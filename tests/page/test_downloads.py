@@ -1,0 +1,57 @@
+"""Taking an answer away from the page: python -m pytest tests/page/test_downloads.py"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from page.downloads import Download, name_of, take
+from page.stage import View
+from page.visit import Visit
+from tests.shared.fakes import result_of
+
+
+@pytest.fixture
+def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Of somebody whose question has been answered."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    picture = Image.new("RGB", (3000, 20), "teal")  # wider than the page shows it
+    result = replace(result_of((3000, 20), "left", question="What’s left?"), picture=picture)
+    view = View.of(picture, str(tmp_path)).saying("1 object", "done")
+    return Visit(image=picture, view=view, result=result)
+
+
+def test_everything_comes_at_full_size_under_a_telling_name(visit: Visit, tmp_path: Path):
+    (packing, _), (view, parcel) = take(visit)
+    assert packing.status == "Packing…"
+    assert parcel.name == "what-s-left.zip" and Path(parcel.path).is_relative_to(tmp_path)
+    with zipfile.ZipFile(parcel.path) as archive, archive.open("mask-all.png") as mask:
+        assert Image.open(mask).size == (3000, 20)
+    assert view.status.startswith("Zip of ") and view.state == "done"
+    sent = Download().postprocess(parcel)
+    assert sent["file"] == {"path": parcel.path, "meta": {"_type": "gradio.FileData"}}
+    *_, (_, again) = take(visit)
+    assert again != parcel  # a second time is told from the first
+
+
+def test_there_is_nothing_to_take_away_without_an_answer(visit: Visit):
+    visit.result = None
+    ((view, _),) = take(visit)
+    assert view.status == "Nothing to take away here"
+    assert Download().postprocess(None) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("What could keep me dry?", "what-could-keep-me-dry.zip"),
+        ("../../etc", "etc.zip"),
+        ("傘は？", "answer.zip"),
+    ],
+)
+def test_the_name_is_a_plain_file_name(question: str, name: str):
+    assert name_of(question) == name

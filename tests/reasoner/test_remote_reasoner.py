@@ -1,0 +1,188 @@
+"""The remote reasoner against a small server on this machine that streams as OpenAI-compatible ones do.
+
+python -m pytest tests/reasoner/test_remote_reasoner.py
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segzero.reasoner import RemoteReasoner, Request
+from segzero.reasoner.remote import ModelError
+
+TEXT = "<think>Ein Schirm hält trocken ☂.</think><answer>[]</answer>"
+
+
+class Server(ThreadingHTTPServer):
+    """Streams `pieces`, calls `between` after each, and then says why it ended.
+
+    requests: the bodies it got. left: set once a client went away before the end.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pieces, self.ended, self.status = [TEXT], "stop", 200
+        self.between: Callable[[], object] = lambda: None
+        self.requests: list[dict] = []
+        self.left = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append({"path": self.path, **body})
+        if self.server.status != 200:
+            return self._refuse()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        try:
+            for piece in self.server.pieces:
+                self._send({"choices": [{"index": 0, "delta": {"content": piece}}]})
+                self.server.between()
+            self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": self.server.ended}]})
+            self._send({"choices": [], "usage": {"completion_tokens": len(self.server.pieces)}})
+            self.wfile.write(b"data: [DONE]\n\n")
+        except (BrokenPipeError, ConnectionResetError):
+            self.server.left.set()
+
+    def _send(self, chunk: dict) -> None:
+        self.wfile.write(b"data: " + json.dumps({"id": "1", "object": "chunk", **chunk}).encode() + b"\n\n")
+        self.wfile.flush()
+
+    def _refuse(self) -> None:
+        error = json.dumps({"error": {"message": "The model `x` does not exist.\nReally.", "code": 404}})
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(error.encode())
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+@pytest.fixture()
+def server() -> Iterator[Server]:
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def frame() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (56, 56, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def test_the_text_comes_in_pieces_as_it_was_sent(server: Server):
+    server.pieces = list(TEXT)
+    assert list(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == list(TEXT)
+
+
+def test_many_questions_go_out_side_by_side(server: Server):
+    remote = RemoteReasoner(server.url, "x")
+    requests = [Request(number, frame(), f"What {number}?", number / 10, seed=number) for number in range(5)]
+    assert sorted(remote.answer_all(iter(requests), at_once=2)) == [(number, TEXT) for number in range(5)]
+    sent = sorted(
+        (b["messages"][0]["content"][1]["text"], b["temperature"], b.get("seed")) for b in server.requests
+    )
+    assert sent == [(f"What {number}?", number / 10, number or None) for number in range(5)]
+
+
+def test_the_request(server: Server):
+    remote = RemoteReasoner.from_address(f"{server.url}#owner/name", max_new_tokens=77)
+    list(remote.stream(frame(), "What <|im_end|>?"))
+    (body,) = server.requests
+    assert body["path"] == "/v1/chat/completions"
+    assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == (
+        "owner/name",
+        77,
+        0,
+        True,
+    )
+    assert body["stop"] == ["</answer>"] and body["include_stop_str_in_output"] is True
+    (message,) = body["messages"]
+    picture, text = message["content"]
+    assert message["role"] == "user" and text == {"type": "text", "text": "What <|im_end|>?"}
+    url = picture["image_url"]["url"]
+    assert url.startswith("data:image/png;base64,")
+    sent = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    assert np.array_equal(np.asarray(sent), np.asarray(frame()))
+
+
+@pytest.mark.parametrize(
+    ("sent", "ended", "received"),
+    [
+        ("<think>a</think><answer>[]", "stop", "<think>a</think><answer>[]</answer>"),
+        ("<think>a</think><answer>[]</answer>", "stop", "<think>a</think><answer>[]</answer>"),
+        ("<think>a</think><answer>[{", "length", "<think>a</think><answer>[{"),
+        ("<think>a", "stop", "<think>a"),
+    ],
+)
+def test_a_server_that_swallows_the_stop_text(server: Server, sent: str, ended: str, received: str):
+    server.pieces, server.ended = [sent], ended
+    assert "".join(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == received
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_leaving_closes_the_connection(server: Server, how: str):
+    server.pieces, server.between = repeat("word "), lambda: time.sleep(0.01)  # for ever
+    cancel, pieces = threading.Event(), []
+    stream = RemoteReasoner(server.url, "x").stream(frame(), "What?", cancel=cancel)
+    for piece in stream:
+        pieces.append(piece)
+        if len(pieces) == 3:
+            cancel.set() if how == "cancel" else stream.close()
+    assert pieces == ["word "] * 3
+    assert server.left.wait(120)  # at once, but a loaded machine may take a while
+
+
+def test_cancel_does_not_wait_for_a_silent_server(server: Server):
+    speaking, cancel = threading.Event(), threading.Event()
+    server.pieces, server.between = ["a", "b"], speaking.wait
+    stream = RemoteReasoner(server.url, "x").stream(frame(), "What?", cancel=cancel)
+    assert next(stream) == "a"
+    threading.Timer(0.1, cancel.set).start()
+    assert list(stream) == []  # or it waits for "b" until now, and that never comes
+    speaking.set()
+
+
+def test_a_server_that_is_not_there():
+    remote = RemoteReasoner("http://127.0.0.1:9/v1", "x")
+    with pytest.raises(ModelError, match=r"x at http://127.0.0.1:9/v1 cannot be reached\. Start the server"):
+        list(remote.stream(frame(), "What?"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+def test_a_server_that_refuses(server: Server, status: int):
+    server.status = status
+    with pytest.raises(ModelError, match="refused the question") as caught:
+        list(RemoteReasoner(server.url, "x").stream(frame(), "What?"))
+    assert "does not exist" in str(caught.value) and "\n" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_an_address_without_a_model():
+    with pytest.raises(ModelError, match="names no model"):
+        RemoteReasoner.from_address("http://127.0.0.1:8000/v1")

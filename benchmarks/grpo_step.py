@@ -141,7 +141,7 @@ def step(kind: str, shape: Shape, folder: Path) -> dict:
         output_dir=str(folder / kind),
         use_cpu=not cuda,
         bf16=cuda,
-        gradient_checkpointing=cuda,
+        activation_checkpointing=cuda,
         report_to="none",
         save_strategy="no",
         logging_steps=1,

@@ -62,6 +62,8 @@ def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig,
         raise SystemExit("--config wants a recipe: a YAML file such as those of train/recipes")
     parser = TrlParser((RunConfig, GRPOConfig, ModelConfig))
     parser.set_defaults(report_to="trackio" if find_spec("trackio") else "none")
+    # TRL turns it on under a name that transformers will drop; a recipe says activation_checkpointing.
+    parser.set_defaults(gradient_checkpointing=None)
     recipe = Path(argv[argv.index("--config") + 1])
     try:
         text = recipe.read_text(encoding="utf-8")

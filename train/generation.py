@@ -42,7 +42,7 @@ def generate(model: PreTrainedModel, prompts: Sequence[Prompt], config: Generati
         position_ids=positions[..., :-1],
         pixel_values=torch.cat([prompt.pixels for prompt in different]),
         image_grid_thw=torch.cat([prompt.grid for prompt in different]),
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
         logits_to_keep=1,
     )
@@ -52,7 +52,7 @@ def generate(model: PreTrainedModel, prompts: Sequence[Prompt], config: Generati
         input_ids=ids[rows],
         attention_mask=mask[rows],
         position_ids=positions[:, rows],
-        past_key_values=cache,
+        cache=cache,
         generation_config=config,
     )
     return [_until_end(row, config.eos_token_id) for row in written[:, ids.shape[1] :].tolist()]

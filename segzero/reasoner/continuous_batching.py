@@ -154,7 +154,7 @@ class ContinuousBatching:
             input_ids=tokens[:, None],
             attention_mask=self._cache.mask(),
             position_ids=position[None, :, None].expand(3, -1, -1),  # (3, B, 1): time, height, width
-            past_key_values=self._cache.cache,
+            cache=self._cache.cache,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -197,7 +197,7 @@ class ContinuousBatching:
             input_ids=ids,
             attention_mask=own.long(),
             position_ids=positions[None].expand(3, -1, -1),  # (3, U, T): time, height, width
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -214,7 +214,7 @@ class ContinuousBatching:
             part = new[start : start + READ_AT_ONCE]
             inputs = self._encoder.heads(part).to(self._model.device)
             cache = DynamicCache(config=self._model.config.get_text_config())
-            self._model.model(**inputs, past_key_values=cache, use_cache=True)
+            self._model.model(**inputs, cache=cache, use_cache=True)
             deltas = self._model.model.rope_deltas[:, 0]
             for row, frame in enumerate(part):
                 layers = [(layer.keys[row], layer.values[row]) for layer in cache.layers]

@@ -2,7 +2,7 @@
 
     cache = KVCache()
     cache.change(kept=[], added=prefilled, rows=[0, 0, 1], own=own)
-    model(input_ids, attention_mask=cache.mask(), past_key_values=cache.cache, …)
+    model(input_ids, attention_mask=cache.mask(), cache=cache.cache, …)
 
 Rows stand right-aligned, so that every step appends one column for all of them. Which columns hold tokens of
 a row, and not padding, is kept beside them; no others are attended to.

@@ -68,14 +68,14 @@ class PrefixCache:
             "input_ids": ids,
             "attention_mask": torch.ones_like(ids),
             "position_ids": positions,
-            "past_key_values": self._copy(prefix.cache, ids.shape[1] + room),
+            "cache": self._copy(prefix.cache, ids.shape[1] + room),
         }
 
     @torch.no_grad()
     def _read(self, frame: Image.Image) -> _Prefix:
         inputs = self._encoder.head(frame).to(self._model.device)
         cache = DynamicCache(config=self._model.config.get_text_config())
-        self._model.model(**inputs, past_key_values=cache, use_cache=True)
+        self._model.model(**inputs, cache=cache, use_cache=True)
         return _Prefix(inputs["input_ids"], cache, int(self._model.model.rope_deltas))
 
     def _copy(self, cache: DynamicCache, length: int) -> Cache:

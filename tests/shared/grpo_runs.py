@@ -87,7 +87,7 @@ def make_trainer(
         "gradient_accumulation_steps": 2,
         "num_generations": 4,
         "max_completion_length": 12,
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         "remove_unused_columns": False,
         "log_multimodal": False,
         "disable_tqdm": True,

@@ -19,7 +19,7 @@ from train.arguments import read_arguments
 
 REPO = Path(__file__).resolve().parents[2]
 RECIPES = sorted((REPO / "train" / "recipes").glob("*.yaml"))
-CPU = ["--use_cpu", "true", "--bf16", "false", "--gradient_checkpointing", "false", "--report_to", "none"]
+CPU = ["--use_cpu", "true", "--bf16", "false", "--activation_checkpointing", "false", "--report_to", "none"]
 
 PUBLISHED = {
     "num_generations": 8,

@@ -32,7 +32,9 @@ def test_the_examples_are_of_every_kind_and_composed_again_the_same():
     recipe = next(recipe for recipe in examples.RECIPES if recipe.kind == "spatial")
     record = json.loads((examples.FOLDER / "examples.json").read_text())[examples.RECIPES.index(recipe)]
     _, question, mask = examples.compose(recipe, examples.read_world())
-    assert question == record["question"] and (mask == decode_rle(record["mask"])).all()
+    true = decode_rle(record["mask"])
+    assert question == record["question"]
+    assert (mask & true).sum() > 0.99 * (mask | true).sum()  # OpenCV's versions round edges differently
 
 
 @pytest.mark.slow

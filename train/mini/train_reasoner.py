@@ -255,8 +255,6 @@ def main() -> None:
     parser.add_argument("--save-minutes", type=float, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-    if not hasattr(torch.optim, "Muon"):
-        parser.error(f"training the mini needs torch 2.9 or newer; this is {torch.__version__}")
     torch.set_num_threads(args.threads)
     team = Team.join()
     known = args.out / "model"  # a run keeps the words it began with

@@ -61,6 +61,10 @@ class AnswerStream:
         self._reader = TargetReader(dialect, frame_wh, image_wh)
         self._scanner = ObjectScanner()
         self._chars: list[str] = []
+        self._thought: list[str] = []  # its pieces so far, without tags and without white space around it
+        self._thought_read = 0  # up to where in _chars it is in them
+        self._opened = False  # the <think> that is left out of the thought has been
+        self._solid = 0  # behind the last character that is not white space
         self._thought_end: int | None = None  # where </think> begins
         self._tag_at: int | None = None  # where the <answer> that counts begins, or the one that might
         self._answering = False  # inside <answer>: every further object is a target
@@ -75,15 +79,23 @@ class AnswerStream:
 
     @property
     def thinking(self) -> str:
-        """The thought so far, without tags; a tag that is only half there is held back."""
+        """The thought so far, without tags; a tag that is only half there is held back.
+
+        Each character is looked at once, however often it is asked for.
+        """
         if self._thought_end is not None:
             end = self._thought_end
         else:
-            end = self._tag_at if self._answering or self._pending else len(self._chars)
-        text = "".join(self._chars[:end])
-        if end == len(self._chars):
-            text = _without_half_a_tag(text)
-        return text.replace(_THINK, "", 1).strip()
+            end = self._tag_at if self._answering or self._pending else self._before_half_a_tag()
+        end = min(end, self._solid)  # white space waits for what follows it
+        if end > self._thought_read:
+            piece = "".join(self._chars[self._thought_read : end])
+            self._thought_read = end
+            if not self._opened and _THINK in piece:
+                piece, self._opened = piece.replace(_THINK, "", 1), True
+            self._thought.append(piece if any(self._thought) else piece.lstrip())
+        self._thought = ["".join(self._thought)]
+        return self._thought[0].rstrip()
 
     def feed(self, delta: str) -> list[Target]:
         """Take the next piece of text. Returns the targets whose objects closed in it, original-image pixels.
@@ -97,6 +109,8 @@ class AnswerStream:
             if self.closed:
                 break
             self._chars.append(char)
+            if not char.isspace():
+                self._solid = len(self._chars)
             self._take(char)
         return self._reader.targets[before:]
 
@@ -134,6 +148,13 @@ class AnswerStream:
         elif self._ends_with(STOP):
             before = "".join(self._chars[-len(STOP) - 20 : -len(STOP)]).rstrip()
             self.closed = self._thought_end is not None or before.endswith(("]", "}", "`"))
+
+    def _before_half_a_tag(self) -> int:
+        """Where the text so far ends, without a beginning of a tag at its end."""
+        tail = "".join(self._chars[-len(_START) :])
+        half = tail[tail.rfind("<") :] if "<" in tail else ""
+        is_half = half and any(tag.startswith(half) for tag in (_THINK, _THOUGHT, _START))
+        return len(self._chars) - (len(half) if is_half else 0)
 
     def _ends_with(self, tag: str) -> bool:
         return "".join(self._chars[-len(tag) :]) == tag
@@ -186,7 +207,7 @@ class AnswerStream:
         notes = [] if self.closed or not self._answering else ["The answer was not closed."]
         if value != [] and isinstance(value, list) != (self._dialect.max_targets > 1):
             notes.append(f"The answer was {'' if isinstance(value, list) else 'not '}a list.")
-        if isinstance(value, list) and len(value) > self._reader.seen:
+        if isinstance(value, list) and len(value) > self._reader.objects:
             notes.append("Entries without a bbox were left out.")
         return notes
 
@@ -204,10 +225,3 @@ class AnswerStream:
             return "The answer is empty."
         excerpt = "".join(c if c.isprintable() else " " for c in body.strip()[:_EXCERPT_CHARS])
         return f"The answer holds no bbox: {excerpt}"
-
-
-def _without_half_a_tag(text: str) -> str:
-    """The text without a beginning of a tag at its end."""
-    at = text.rfind("<")
-    half = text[at:] if at >= 0 else ""
-    return text[:at] if half and any(tag.startswith(half) for tag in (_THINK, _THOUGHT, _START)) else text

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from segzero.contract.geometry import Target
+from segzero.contract.released import released_multi, released_single
 
 _SINGLE_BEFORE = "Please find '"
 _SINGLE_AFTER = (
@@ -47,6 +48,8 @@ class Dialect:
     write(targets): the text between the answer tags, for training; targets in frame pixels, rounded. Raises
         ValueError for targets that the dialect cannot say.
     read_solution(text): a training set's ground truth, as targets in frame pixels. Raises ValueError.
+    released(text, frame_wh, image_wh): what the release's own evaluation reads in an answer: targets in
+        original-image pixels, or None where it refuses the answer.
     """
 
     name: str
@@ -56,11 +59,15 @@ class Dialect:
     scale: Callable[[float, float], int]
     write: Callable[[Sequence[Target]], str]
     read_solution: Callable[[str], list[Target]]
+    released: Callable[[str, tuple[int, int], tuple[int, int]], list[Target] | None]
 
-    def prompt(self, question: str) -> str:
-        """The user message's text for a question: lower-cased, no full stops around it, as in training."""
+    def prompt(self, question: str, *, trim: str = ".") -> str:
+        """The user message's text for a question: lower-cased, without `trim` around it.
+
+        Training and inference trim full stops; what an evaluation trims, its preset says.
+        """
         before, after = self.ask
-        return before + question.lower().strip(".") + after
+        return before + question.lower().strip(trim) + after
 
 
 def _scale_single(value: float, factor: float) -> int:
@@ -125,6 +132,7 @@ SINGLE = Dialect(
     scale=_scale_single,
     write=_write_single,
     read_solution=_solve_single,
+    released=released_single,
 )
 
 MULTI = Dialect(
@@ -135,6 +143,7 @@ MULTI = Dialect(
     scale=_scale_multi,
     write=_write_multi,
     read_solution=_solve_multi,
+    released=released_multi,
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (SINGLE, MULTI)}

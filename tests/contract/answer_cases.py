@@ -219,6 +219,96 @@ CASES = [
         [CAT_TARGET],
         "Target 1: dropped, its box has no area.",
     ),
+    # One object that holds several boxes: every box is an object.
+    Case(
+        "a key comes twice",
+        answer(f"[{DOG[:-1]}, {CAT[1:]}]"),
+        [DOG_TARGET, CAT_TARGET],
+        "Targets 1 and 2: more than one box in one object",
+    ),
+    Case(
+        "both boxes, then both points",
+        answer(
+            '[{"bbox_2d": [84,168,420,840], "bbox_2d": [0,0,42,84], '
+            '"point_2d": [210,420], "point_2d": [21,42]}]'
+        ),
+        [DOG_TARGET, CAT_TARGET],
+        "more than one box",
+    ),
+    Case(
+        "a key comes twice, and one point, which is in the second box",
+        answer('[{"bbox_2d": [84,168,420,840], "bbox_2d": [0,0,42,84], "point_2d": [21,42]}]'),
+        [Target((64, 72, 320, 360)), CAT_TARGET],
+        "Target 1: no point",
+    ),
+    Case(
+        "a key comes twice, not valid JSON",
+        answer(f"[{DOG[:-1]}, {CAT[1:]}]".replace('"', "'")),
+        [DOG_TARGET, CAT_TARGET],
+        "not valid JSON",
+    ),
+    Case(
+        "a list of boxes under one key",
+        answer('[{"bbox_2d": [[84,168,420,840], [0,0,42,84]], "point_2d": [[210,420], [21,42]]}]'),
+        [DOG_TARGET, CAT_TARGET],
+        "more than one box",
+    ),
+    Case(
+        "the same box under two keys is one",
+        answer('[{"bbox": [84,168,420,840], "bbox_2d": [84,168,420,840], "point_2d": [210,420]}]'),
+        [DOG_TARGET],
+    ),
+    Case(
+        "a key that only sounds like a box",
+        answer('[{"bbox_label": "dog", "bbox_2d": [84,168,420,840], "point_2d": [210,420]}]'),
+        [DOG_TARGET],
+        "as text",
+    ),
+    Case(
+        "twice in the single dialect",
+        answer(CUP[:-1] + ", " + CUP[1:].replace("84", "42")),
+        [CUP_TARGET],
+        "Target 2: left out, the most is 1",
+        dialect=SINGLE,
+    ),
+    Case(
+        "a key comes twice beside an entry without a box",
+        answer(f'[{DOG[:-1]}, {CAT[1:]}, {{"label": "cat"}}]'),
+        [DOG_TARGET, CAT_TARGET],
+        "Entries without a bbox",
+    ),
+    # Numbers of another grid.
+    Case(
+        "fractions",
+        answer('[{"bbox_2d": [0.1,0.2,0.5,0.75], "point_2d": [0.3,0.5]}]'),
+        [Target((0, 0, 1, 1), ((0, 0),))],
+        "Target 1: its box lies between 0 and 1, which cannot be pixels",
+    ),
+    Case(
+        "the whole picture as fractions",
+        answer('{"bbox": [0,0,1,1], "points_1": [0,1], "points_2": [1,0]}'),
+        [Target((0, 0, 1, 1), ((0, 0), (1, 0)))],
+        "cannot be pixels",
+        dialect=SINGLE,
+    ),
+    Case(
+        "thousandths",
+        answer('[{"bbox_2d": [84,168,990,990], "point_2d": [210,420]}]'),
+        [Target((64, 72, 640, 360), ((160, 180),))],
+        "There are numbers that cannot be pixels of the frame, 840 x 840",
+    ),
+    Case(
+        "thousandths, all of it beyond the frame",
+        answer('[{"bbox_2d": [900,910,950,920], "point_2d": [910,915]}]'),
+        "unreadable",
+        "cannot be pixels of the frame",
+    ),
+    Case(
+        "just over the edge",
+        answer('[{"bbox_2d": [84,168,420,845], "point_2d": [210,420]}]'),
+        [DOG_TARGET],
+        "Target 1: box reached outside the picture, clipped.",
+    ),
     # Unreadable, with a reason.
     Case("empty", "", "unreadable", "wrote nothing"),
     Case("white space", " \n", "unreadable", "wrote nothing", dialect=SINGLE),

@@ -1,0 +1,59 @@
+"""What the releases' own evaluation scripts read in an answer: their two parsers, mistakes and all.
+
+    SINGLE.released(text, (840, 840), (640, 360))     # targets in pixels of the picture; None: refused
+
+Ours reads more (segzero/contract/answer.py). Where the two differ an answer was accepted by mercy, and the
+evaluation counts how many were. Nothing is shown or trained by what is read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from segzero.contract.geometry import Target
+
+_OBJECT = re.compile(r"\{[^}]+\}")
+_ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
+_THOUGHT = re.compile(r"<think>[^<]+</think>")
+# The scripts catch everything; these are what the lines below can raise.
+_REFUSALS = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError, StopIteration)
+
+Size = tuple[int, int]
+
+
+def released_single(text: str, frame_wh: Size, image_wh: Size) -> list[Target] | None:
+    """The first release: the first braces of the whole text, thought included, are the answer.
+
+    It wants one key with "bbox" and two with "points" in their names, and fails without a thought, or with a
+    "<" in it.
+    """
+    x, y = image_wh[0] / frame_wh[0], image_wh[1] / frame_wh[1]
+    try:
+        found = json.loads(_OBJECT.search(text).group())
+        box = found[next(key for key in found if "bbox" in key.lower())]
+        first, second = (found[key] for key in [key for key in found if "points" in key.lower()][:2])
+        if len(box) != 4 or not _THOUGHT.search(text):
+            return None
+        numbers = [round(int(value) * factor) for value, factor in zip(box, (x, y, x, y), strict=True)]
+        points = tuple((round(int(p[0]) * x), round(int(p[1]) * y)) for p in (first, second))
+        return [Target(tuple(numbers), points)]
+    except _REFUSALS:
+        return None
+
+
+def released_multi(text: str, frame_wh: Size, image_wh: Size) -> list[Target] | None:
+    """The successor: the JSON between the first pair of answer tags, a list of objects with both keys.
+
+    Its early versions fail without a thought as the first release does, so that is refused here.
+    """
+    x, y = image_wh[0] / frame_wh[0], image_wh[1] / frame_wh[1]
+    try:
+        found = json.loads(_ANSWER.search(text).group(1))
+        if not _THOUGHT.search(text):
+            return None
+        boxes = [[int(item["bbox_2d"][i] * (x, y)[i % 2] + 0.5) for i in range(4)] for item in found]
+        points = [tuple(int(item["point_2d"][i] * (x, y)[i] + 0.5) for i in range(2)) for item in found]
+        return [Target(tuple(box), (point,)) for box, point in zip(boxes, points, strict=True)]
+    except _REFUSALS:
+        return None

@@ -8,29 +8,24 @@ python -m segzero evaluate --compare runs/evaluate/a/samples.jsonl runs/evaluate
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from segzero.cli.ask import KNOWN_ERRORS, fail
 from segzero.cli.options import add_model_options, load_pipeline
-from segzero.contract import PRESETS
+from segzero.cli.run_settings import RUNS, default_folder, find_data, left_out_before, settings_of
 from segzero.data import (
-    DATA_FILE,
     LEFT_OUT_FILE,
     DatasetError,
     LeftOut,
     Sample,
     find_data_file,
-    read_rows,
     read_samples,
     tell_left_out,
-    write_dataset,
     write_left_out,
 )
 from segzero.evaluation import (
@@ -41,16 +36,11 @@ from segzero.evaluation import (
     RunFolder,
     aggregate_records,
     compare_files,
-    fingerprint,
     format_table,
     record_line,
     write_json,
 )
 from segzero.pictures import printable
-
-RUNS, DATA = Path("runs/evaluate"), Path("runs/data")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_POLL_S = 1.0
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -143,9 +133,11 @@ def answer_what_is_left(
     """
     from segzero.evaluation import Draws, answer_samples, share_cores
 
-    process, done = folder.process, folder.records()
+    process = folder.process
     share = process.share(samples)
-    left = [sample for sample in share if sample.id not in done]
+    still_left_out = try_again(folder, samples, share)
+    done = {name: record for name, record in folder.records().items() if record.status != "left_out"}
+    left = [sample for sample in share if sample.id not in done and sample.id not in still_left_out]
     if not left:
         return None
     if args.device is None and process.local_rank is not None:
@@ -167,54 +159,23 @@ def answer_what_is_left(
     return {"answered": len(left), "seconds": round(seconds, 3), "a_second": round(len(left) / seconds, 3)}
 
 
+def try_again(folder: RunFolder, samples: Sequence[Sample], share: Sequence[Sample]) -> set[str]:
+    """Look once more at what was left out before: the ids of those in the share that still cannot be used."""
+    from segzero.evaluation import refused_record
+
+    before = folder.forget_left_out(samples)
+    refused = [refused_record(sample) for sample in share if sample.id in before]
+    still = [record for record in refused if record is not None]
+    if still:
+        with folder.open() as file:
+            file.writelines(map(record_line, still))
+    return {record.id for record in still}
+
+
 def running_giou(records: Sequence[Record]) -> str:
     """Strict, in percent, of the records so far."""
     ious = [record.iou for record in records if record.status != "left_out"]
     return f"{100 * sum(ious) / len(ious):.1f}" if ious else "-"
-
-
-def find_data(name: str, process: Process) -> Path:
-    """The data on this disk; a set of the Hub is prepared once, by the first process. Raises DatasetError."""
-    path = Path(name)
-    if path.exists() or not _HUB_ID.fullmatch(name):
-        return path
-    folder = DATA / name.replace("/", "--")
-    if process.rank:
-        while not (folder / DATA_FILE).exists():
-            time.sleep(_POLL_S)
-    elif not (folder / DATA_FILE).exists():
-        from segzero.data import open_set
-
-        print(printable(write_dataset(folder, *open_set(name)).report()))
-    return folder
-
-
-def left_out_before(path: Path) -> int:
-    """How many rows preparing the data left out."""
-    told = find_data_file(path).parent / LEFT_OUT_FILE
-    return sum(1 for _ in read_rows(told)) if told.exists() else 0
-
-
-def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
-    """What has to stay the same for a run to go on."""
-    found = {"data": args.data, "data_fingerprint": fingerprint(find_data_file(path)), "preset": args.preset}
-    for role in ("reasoner", "segmenter"):
-        model = getattr(args, role)
-        found[role] = model
-        found[f"{role}_fingerprint"] = fingerprint(Path(model or getattr(PRESETS[args.preset], role)))
-    return found | ({"samples": args.samples} if args.samples else {})
-
-
-def default_folder(args: argparse.Namespace, path: Path) -> Path:
-    """In RUNS, named after the data, the models and the number of answers."""
-    data = path.parent.name if path.name == DATA_FILE else path.stem if path.is_file() else path.name
-    models = [args.preset] + [Path(model.partition("#")[2] or model).name for model in _own_models(args)]
-    parts = [data, *models] + ([f"{args.samples}-answers"] if args.samples else [])
-    return RUNS / "-".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts)
-
-
-def _own_models(args: argparse.Namespace) -> list[str]:
-    return [model for model in (args.reasoner, args.segmenter) if model]
 
 
 def _own_device(local_rank: int) -> str | None:

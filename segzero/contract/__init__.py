@@ -23,7 +23,7 @@ from segzero.contract.geometry import (
     to_frame,
 )
 from segzero.contract.presets import MINI, PRESETS, SEG_ZERO_7B, Preset, PresetError, preset_for_folder
-from segzero.contract.question import QuestionError, check_question
+from segzero.contract.question import QuestionError, check_question, spell_out
 from segzero.contract.result import STOPPED, Event, Finished, Located, Result, Segmented, Thinking
 
 __all__ = [
@@ -60,5 +60,6 @@ __all__ = [
     "parse_answer",
     "preset_for_folder",
     "scale_target",
+    "spell_out",
     "to_frame",
 ]

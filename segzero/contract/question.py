@@ -5,7 +5,11 @@ question = check_question(text)          # or QuestionError, in one line
 
 from __future__ import annotations
 
+import re
+
 MAX_QUESTION_CHARS = 2000
+# What looks like a tag, <|im_end|> or <image> or </s>; the answer's own tags are words of the prompt.
+_TAG = re.compile(r"<(?!/?(?:think|answer)>)(?=[^\s<>]{1,80}>|\|[^<>]{1,80}\|>)")
 
 
 class QuestionError(ValueError):
@@ -21,3 +25,13 @@ def check_question(question: str) -> str:
         limit = f"{MAX_QUESTION_CHARS:,}"
         raise QuestionError(f"The question has {len(question):,} characters. Ask it in at most {limit}.")
     return question
+
+
+def spell_out(prompt: str) -> str:
+    """The prompt with a space in what a tokenizer could take for a control token: `< |im_end|>`, `< image>`.
+
+    It reads the same to a person, and is plain letters to every model: no tokenizer has a token that begins
+    so. For who cannot tell the tokenizer to take a text as letters: the other end of a server. In this
+    process segzero.reasoner's PromptEncoder tells it, and nothing is changed.
+    """
+    return _TAG.sub("< ", prompt)

@@ -14,7 +14,15 @@ from segzero.evaluation.metrics import RESAMPLES, Estimate, Overlap, measure, ov
 from segzero.evaluation.protocols import STRICT, count_under
 from segzero.evaluation.record import Record, RecordError, read_records, record_line, write_records
 from segzero.evaluation.run_folder import TOTALS, Process, RunFolder, fingerprint, write_json
-from segzero.evaluation.runner import ON_A_CPU, ON_A_GPU, TEMPERATURE, Draws, answer_samples, share_cores
+from segzero.evaluation.runner import (
+    ON_A_CPU,
+    ON_A_GPU,
+    TEMPERATURE,
+    Draws,
+    answer_samples,
+    refused_record,
+    share_cores,
+)
 from segzero.evaluation.voting import RULES
 
 __all__ = [
@@ -40,6 +48,7 @@ __all__ = [
     "share_cores",
     "measure",
     "overlap",
+    "refused_record",
     "format_percent",
     "as_plain",
     "read_records",

@@ -33,7 +33,7 @@ def aggregate_records(records: Sequence[Record]) -> dict[str, Any]:
         "questions": len(records),
         "pictures": len({record.picture for record in records}),
         "statuses": dict(Counter(record.status for record in records).most_common()),
-        "accepted_by_mercy": sum(record.status == "ok" and bool(record.problem) for record in used),
+        "accepted_by_mercy": sum(record.by_mercy for record in used),
         "protocols": {name: _metrics(used, protocol) for name, protocol in PROTOCOLS.items()},
         "kinds": {kind: _metrics([r for r in used if r.kind == kind], STRICT) for kind in kinds},
         "seconds": {

@@ -26,12 +26,17 @@ _DRAWN_AT_ONCE = 1 << 20  # bounds the memory of the bootstrap
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pixels of one prediction and its truth, outside what is ignored."""
+    """Pixels of one prediction and its truth, outside what is ignored. Raises ValueError for other counts."""
 
     intersection: int
     union: int
     predicted: int
     truth: int
+
+    def __post_init__(self) -> None:
+        counts = (self.intersection, self.union, self.predicted, self.truth)
+        if not all(type(count) is int and count >= 0 for count in counts) or self.intersection > self.union:
+            raise ValueError(f"pixels are counted 0, 1, 2, …, and those in common are of the union: {self!r}")
 
 
 @dataclass(frozen=True)

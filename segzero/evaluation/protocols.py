@@ -24,6 +24,7 @@ class Protocol:
     unreadable, segmenter_error: what becomes of an answer that failed in that way: "empty", as an empty mask;
         "wrong", as an empty mask that is no answer, so that it is wrong even where nothing was to be found;
         "drop", not at all.
+    no_target: an answer that says that nothing matches is an "empty" mask, or "wrong" as a failed one is.
     both_empty: the IoU of an empty mask where nothing is to be found; None: the sample is dropped.
     ignore: regions that people could not decide on are "excluded" from all counts, or "foreground", part of
         the truth.
@@ -34,6 +35,7 @@ class Protocol:
     name: str
     unreadable: Failure
     segmenter_error: Failure
+    no_target: Literal["empty", "wrong"]
     both_empty: float | None
     ignore: Literal["excluded", "foreground"]
     texts: Literal["each", "first"]
@@ -45,6 +47,7 @@ LISA = Protocol(
     name="lisa",
     unreadable="empty",
     segmenter_error="empty",
+    no_target="empty",
     both_empty=1.0,
     ignore="excluded",
     texts="first",
@@ -54,8 +57,9 @@ LISA = Protocol(
 
 SEG_ZERO = Protocol(
     name="seg_zero",
-    unreadable="empty",
-    segmenter_error="empty",
+    unreadable="wrong",
+    segmenter_error="wrong",
+    no_target="wrong",  # its parser cannot read an empty list
     both_empty=None,
     ignore="foreground",
     texts="first",
@@ -65,8 +69,9 @@ SEG_ZERO = Protocol(
 
 VISION_REASONER = Protocol(
     name="vision_reasoner",
-    unreadable="empty",
+    unreadable="wrong",
     segmenter_error="drop",
+    no_target="empty",
     both_empty=None,
     ignore="foreground",
     texts="first",
@@ -78,6 +83,7 @@ STRICT = Protocol(
     name="strict",
     unreadable="wrong",
     segmenter_error="wrong",
+    no_target="empty",
     both_empty=1.0,
     ignore="excluded",
     texts="each",
@@ -94,8 +100,11 @@ def count_under(record: Record, protocol: Protocol) -> Counted | None:
         return None
     if (record.text and protocol.texts == "first") or (record.expression and protocol.expressions == "first"):
         return None
-    failure = {"unreadable": protocol.unreadable, "segmenter_error": protocol.segmenter_error}
-    treatment = failure.get(record.status)
+    treatment = {
+        "unreadable": protocol.unreadable,
+        "segmenter_error": protocol.segmenter_error,
+        "no_target": protocol.no_target,
+    }.get(record.status)
     if treatment == "drop":
         return None
     pixels = record.overlap

@@ -9,17 +9,19 @@ A line, numbers of pixels outside the ignored regions, boxes and points in pixel
      "status": "ok", "problem": "", "raw": "<think>…", "targets": [{"box_xyxy": […], "points_xy": [[…]],
      "score": 0.93}], "intersection": 90, "union": 100, "predicted": 95, "truth": 95, "foreground": null,
      "box_iou": 0.91, "mask": {"size": [480, 640], "counts": "…"}, "seconds": {"reasoning": 0.3, …},
-     "answers": [], "confidence": null, "votes": {}}
+     "answers": [], "confidence": null, "votes": {}, "by_mercy": false}
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from segzero.contract import Target
 from segzero.evaluation.metrics import Overlap
 
 STATUSES = ("ok", "no_target", "unreadable", "segmenter_error", "left_out")
@@ -43,8 +45,8 @@ class Record:
     seconds: "segmentation", and "reasoning": its share of the time of the batch it was answered in.
     box_iou: see metrics.Counted. mask: COCO run lengths of everything predicted.
     answers, confidence, votes: of several answers (segzero/evaluation/voting.py): what each said, how far
-    they
-        agree (0..1), and the overlap under each rule of voting.
+        they agree (0..1), and the overlap under each rule of voting.
+    by_mercy: the release's own parser refuses the answer, or reads other numbers in it, and ours reads it.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Record:
     answers: tuple[str, ...] = ()
     confidence: float | None = None
     votes: dict[str, Overlap] = field(default_factory=dict)
+    by_mercy: bool = False
 
     @property
     def iou(self) -> float:
@@ -91,7 +94,7 @@ def to_json(record: Record) -> dict[str, Any]:
 def from_json(line: dict[str, Any]) -> Record:
     """The inverse of to_json. Raises RecordError."""
     try:
-        line = dict(line)
+        line = {"by_mercy": bool(line["problem"]), **line}  # lines of before this was told, as it was counted
         counts = {name: line.pop(name) for name in _COUNTS}
         if line["status"] not in STATUSES:
             raise ValueError(f"unknown status {line['status']!r}")
@@ -99,9 +102,26 @@ def from_json(line: dict[str, Any]) -> Record:
         line["foreground"] = line["foreground"] and Overlap(**line["foreground"])
         line["votes"] = {rule: Overlap(**counted) for rule, counted in line["votes"].items()}
         line["targets"], line["answers"] = tuple(line["targets"]), tuple(line["answers"])
-        return Record(**{each.name: line[each.name] for each in fields(Record)})
+        return _checked(Record(**{each.name: line[each.name] for each in fields(Record)}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"not a sample of an evaluation ({type(error).__name__}: {error})") from error
+
+
+def _checked(record: Record) -> Record:
+    """The record, when all that is read of it later is of its kind. Raises what from_json catches."""
+    names = ("id", "picture", "question", "problem", "kind", "raw")
+    if not all(isinstance(text, str) for text in (*(getattr(record, n) for n in names), *record.answers)):
+        raise ValueError(f"something other than text in {', '.join(names)} or answers")
+    numbers = [record.text, record.expression, *record.seconds.values()]
+    numbers += [value for value in (record.box_iou, record.confidence) if value is not None]
+    for target in record.targets:
+        Target(target["box_xyxy"], target["points_xy"])
+        numbers += [] if target["score"] is None else [target["score"]]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError("something other than a number in text, expression, seconds, scores or box_iou")
+    if (record.overlap is None) != (record.status == "left_out"):
+        raise ValueError(f"counts that do not go with the status {record.status!r}")
+    return record
 
 
 def read_records(path: Path) -> list[Record]:
@@ -114,7 +134,7 @@ def read_records(path: Path) -> list[Record]:
     for number, line in enumerate(whole, start=1):
         try:
             records.append(from_json(json.loads(line)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter of brackets without end
             raise RecordError(f"{path}, line {number}: {error}") from error
     return records
 

@@ -50,7 +50,8 @@ class Process:
 class RunFolder:
     """The files of one evaluation.
 
-    settings: what has to be the same for a run to go on. Raises DatasetError when it is not.
+    settings: what has to be the same for a run to go on. Raises DatasetError when it is not, or when what the
+    folder holds of it cannot be read.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], process: Process = Process()) -> None:
@@ -58,20 +59,40 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / SETTINGS
         if path.exists():
-            self._compare(json.loads(path.read_text(encoding="utf-8")))
+            self._compare(_settings(path))
         write_json(path, self.settings)
 
     def records(self) -> dict[str, Record]:
         """All records of all processes so far, by id. Raises RecordError when a file is damaged."""
-        return {
-            record.id: record
-            for path in sorted(self.folder.glob("samples*.jsonl"))
-            for record in read_records(path)
-        }
+        found: dict[str, Record] = {}
+        for path in sorted(self.folder.glob("samples*.jsonl")):
+            for record in read_records(path):
+                if record.status != "left_out" or record.id not in found:  # another process may have answered
+                    found[record.id] = record
+        return found
+
+    def forget_left_out(self, samples: Sequence[Sample]) -> set[str]:
+        """Take out the records of those samples that were left out before, so that they are tried again.
+
+        Returns their ids. Each process looks after its own file, and the first one after all that are
+        nobody's, so that `finish` waits for who tries.
+        """
+        asked, found = {sample.id for sample in samples}, set()
+        others = {self._file_of(rank) for rank in range(self.process.count) if rank != self.process.rank}
+        for path in set(self.folder.glob("samples*.jsonl")) - others:
+            records = read_records(path)
+            left_out = {r.id for r in records if r.status == "left_out"} & asked
+            found |= left_out
+            if left_out and (not self.process.rank or path == self._file_of(self.process.rank)):
+                write_records(path, [r for r in records if r.status != "left_out" or r.id not in left_out])
+        return found
+
+    def _file_of(self, rank: int) -> Path:
+        return self.folder / (SAMPLES if self.process.count == 1 else f"samples.{rank}.jsonl")
 
     def open(self) -> TextIO:
         """This process's own file, to append to, a line that a kill cut off removed."""
-        path = self.folder / (SAMPLES if self.process.count == 1 else f"samples.{self.process.rank}.jsonl")
+        path = self._file_of(self.process.rank)
         if path.exists():
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
@@ -103,6 +124,19 @@ class RunFolder:
             if before.get(name) != value
         )
         raise DatasetError(f"{self.folder} holds another run ({changed}); name another --out, or remove it")
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """What a settings.json says. Raises DatasetError."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{path} cannot be read as JSON ({type(error).__name__}); remove it, or name another --out"
+        ) from error
+    if not isinstance(settings, dict):
+        raise DatasetError(f"{path} holds no settings of a run; name another --out")
+    return settings
 
 
 def write_json(path: Path, value: Any) -> None:

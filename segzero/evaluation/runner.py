@@ -76,6 +76,15 @@ def share_cores(device: str | None) -> int:
     return ON_A_CPU
 
 
+def refused_record(sample: Sample) -> Record | None:
+    """The record of a sample whose picture or truth cannot be used; None when both can. Asks no model."""
+    try:
+        load_sample(sample)
+    except ValueError as error:
+        return _left_out(sample, error)
+    return None
+
+
 def answer_samples(
     pipeline: Pipeline, samples: Iterable[Sample], *, at_once: int, draws: Draws | None = None
 ) -> Iterator[Record]:
@@ -140,7 +149,8 @@ def _requests(
         if isinstance(each, Record):
             refused.put(each)
             continue
-        name, prompt = each.sample.id, pipeline.preset.dialect.prompt(each.sample.question)
+        preset, name = pipeline.preset, each.sample.id
+        prompt = preset.dialect.prompt(each.sample.question, trim=preset.evaluation_trim)
         opened[name] = each
         each.asked = perf_counter()
         yield Request((name, 0), each.frame, prompt)
@@ -177,11 +187,15 @@ def _reading(pipeline: Pipeline) -> Callable[[Sample], _Open | Record]:
             picture, frame = look(sample.path)
             return _Open(sample, load_sample(sample, picture), frame)
         except ValueError as error:
-            why = leave_out(sample.id, error)
-            problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
-            return record_of(sample, status="left_out", problem=problem)
+            return _left_out(sample, error)
 
     return read
+
+
+def _left_out(sample: Sample, error: ValueError) -> Record:
+    why = leave_out(sample.id, error)
+    problem = f"{why.reason}: {why.detail}" if why.detail else why.reason
+    return record_of(sample, status="left_out", problem=problem)
 
 
 def _drain(records: SimpleQueue[Record]) -> Iterator[Record]:

@@ -24,7 +24,7 @@ from segzero.segmenter import Masks, SegmenterError
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """One answer. mask: (H, W) bool, None when it failed."""
+    """One answer. mask: (H, W) bool, None when it failed. by_mercy: see Record."""
 
     text: str
     status: str
@@ -32,6 +32,7 @@ class Attempt:
     targets: tuple[Target, ...]
     scores: tuple[float, ...]
     mask: np.ndarray | None
+    by_mercy: bool
 
 
 def attempt_each(pipeline: Pipeline, answers: Sequence[tuple[Image.Image, str]]) -> list[Attempt]:
@@ -47,20 +48,23 @@ def attempt_each(pipeline: Pipeline, answers: Sequence[tuple[Image.Image, str]])
     attempts = []
     for (picture, _), (text, each) in zip(answers, said, strict=True):
         found = next(marked) if each.targets else None
-        attempts.append(_attempt(picture, text, each, found))
+        released = dialect.released(text, frame_wh, picture.size)
+        by_mercy = each.status != "unreadable" and released != list(each.targets)
+        attempts.append(_attempt(picture, text, each, found, by_mercy))
     return attempts
 
 
 def _attempt(
-    picture: Image.Image, text: str, answer: Answer, found: Masks | SegmenterError | None
+    picture: Image.Image, text: str, answer: Answer, found: Masks | SegmenterError | None, by_mercy: bool
 ) -> Attempt:
     if isinstance(found, SegmenterError):
-        return Attempt(text, "segmenter_error", str(found), answer.targets, (), None)
+        return Attempt(text, "segmenter_error", str(found), answer.targets, (), None, by_mercy)
     if found is None:
         empty = None if answer.status == "unreadable" else np.zeros(picture.size[::-1], bool)
-        return Attempt(text, answer.status, answer.problem, (), (), empty)
+        return Attempt(text, answer.status, answer.problem, (), (), empty, by_mercy)
     scores = tuple(float(score) for score in found.scores)
-    return Attempt(text, answer.status, answer.problem, answer.targets, scores, found.masks.any(axis=0))
+    mask = found.masks.any(axis=0)
+    return Attempt(text, answer.status, answer.problem, answer.targets, scores, mask, by_mercy)
 
 
 def score_sample(
@@ -83,6 +87,7 @@ def score_sample(
         overlap=overlap(mask, loaded.truth, loaded.ignore),
         box_iou=hull_iou([target.box_xyxy for target in chosen.targets], boxes) if boxes else None,
         mask=encode_mask(mask),
+        by_mercy=chosen.by_mercy,
     )
     if loaded.ignore is not None:
         record = replace(record, foreground=overlap(mask, loaded.truth | loaded.ignore))

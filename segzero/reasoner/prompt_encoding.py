@@ -3,7 +3,8 @@
     messages = chat_messages(MULTI.prompt("What keeps me dry?"))  # as training hands them to a trainer
     inputs = PromptEncoder(processor)([frame], [prompt])  # as model.generate takes them
 
-The prompt is data: `<|im_end|>` or an image token in it is spelt out, never taken as the control token.
+The prompt is data: `<|im_end|>` or an image token in it is spelt out, never taken as the control token. For a
+server, whose tokenizer is out of reach, segzero.contract.spell_out does the same by a space.
 """
 
 from __future__ import annotations

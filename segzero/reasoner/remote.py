@@ -19,7 +19,7 @@ from itertools import islice
 
 from PIL import Image
 
-from segzero.contract import STOP
+from segzero.contract import STOP, spell_out
 from segzero.hub import ModelError, one_line
 from segzero.reasoner.relay import relay
 from segzero.reasoner.request import Request
@@ -117,10 +117,11 @@ class RemoteReasoner:
     def _open(self, openai, image: Image.Image, prompt: str, how: dict[str, float]):
         timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
         client = openai.OpenAI(base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0)
+        text = spell_out(prompt)  # the server would take <|im_end|> in a question for the end of the message
         picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
         return client.chat.completions.create(
             model=self.model,
-            messages=[{"role": "user", "content": [picture, {"type": "text", "text": prompt}]}],
+            messages=[{"role": "user", "content": [picture, {"type": "text", "text": text}]}],
             stream=True,
             **how,
             max_tokens=self.max_new_tokens,

@@ -59,8 +59,8 @@ def test_every_sample_has_a_line_and_every_protocol_its_numbers(reasoner: Reason
     found = {name: each["gIoU"] for name, each in totals()["protocols"].items()}
     assert found["strict"]["value"] == pytest.approx(3 / 6) and found["strict"]["count"] == 6
     assert found["lisa"]["value"] == pytest.approx(2 / 5)  # not the second text
-    assert found["seg_zero"]["value"] == pytest.approx(1 / 4)  # nor where both are empty
-    assert found["vision_reasoner"]["value"] == pytest.approx(1 / 3)  # nor the segmenter's error
+    assert found["seg_zero"]["value"] == pytest.approx(1 / 5)  # cannot read an empty list
+    assert found["vision_reasoner"]["value"] == pytest.approx(1 / 3)  # drops it, and the segmenter's error
     n_acc = {name: each["N-acc"]["value"] for name, each in totals()["protocols"].items()}
     assert n_acc == {"strict": 1.0, "lisa": 1.0, "seg_zero": None, "vision_reasoner": None}
     assert totals()["kinds"]["spatial"]["gIoU"]["value"] == 0.5

@@ -35,10 +35,12 @@ CASES = [
     # what, record, its IoU under: lisa, seg_zero, vision_reasoner, strict; None: dropped
     ("half", record(overlap=HALF), 0.5, 0.5, 0.5, 0.5),
     ("unreadable", record("unreadable", MISSED), 0.0, 0.0, 0.0, 0.0),
-    ("unreadable, nothing to find", record("unreadable", EMPTY), 1.0, None, None, 0.0),
+    ("unreadable, nothing to find", record("unreadable", EMPTY), 1.0, 0.0, 0.0, 0.0),
     ("segmenter error", record("segmenter_error", MISSED), 0.0, 0.0, None, 0.0),
-    ("segmenter error, nothing to find", record("segmenter_error", EMPTY), 1.0, None, None, 0.0),
-    ("both empty", record("no_target", EMPTY), 1.0, None, None, 1.0),
+    ("segmenter error, nothing to find", record("segmenter_error", EMPTY), 1.0, 0.0, None, 0.0),
+    ("nothing to find, and said so", record("no_target", EMPTY), 1.0, 0.0, None, 1.0),
+    ("an empty mask of a target, nothing to find", record("ok", EMPTY), 1.0, None, None, 1.0),
+    ("nothing said of something", record("no_target", MISSED), 0.0, 0.0, 0.0, 0.0),
     ("an ignored region", IGNORING, 0.5, 0.25, 0.25, 0.5),
     ("a second text", record(overlap=HALF, text=1), None, None, None, 0.5),
     ("a second expression", record(overlap=HALF, expression=1), 0.5, None, None, 0.5),
@@ -123,7 +125,7 @@ def test_the_documented_table_is_this_table(repo: Path):
     table = {row[0]: row[1:] for row in rows}
     names = table["protocol"]
     assert names == list(PROTOCOLS)
-    for field in ("unreadable", "segmenter_error", "ignore", "texts", "expressions"):
+    for field in ("unreadable", "segmenter_error", "no_target", "ignore", "texts", "expressions"):
         assert table[field] == [getattr(PROTOCOLS[name], field) for name in names]
     both = [
         "drop" if PROTOCOLS[name].both_empty is None else f"{PROTOCOLS[name].both_empty:g}" for name in names

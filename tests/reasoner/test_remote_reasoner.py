@@ -124,7 +124,7 @@ def test_the_request(server: Server):
     assert body["stop"] == ["</answer>"] and body["include_stop_str_in_output"] is True
     (message,) = body["messages"]
     picture, text = message["content"]
-    assert message["role"] == "user" and text == {"type": "text", "text": "What <|im_end|>?"}
+    assert message["role"] == "user" and text == {"type": "text", "text": "What < |im_end|>?"}
     url = picture["image_url"]["url"]
     assert url.startswith("data:image/png;base64,")
     sent = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))

@@ -9,6 +9,7 @@ import it.
 
 from segzero.contract.answer import STOP, Answer, AnswerStream, parse_answer
 from segzero.contract.dialect import DIALECTS, MULTI, SINGLE, Dialect
+from segzero.contract.frame import Frame, FrameError
 from segzero.contract.geometry import (
     Box,
     Point,
@@ -34,6 +35,8 @@ __all__ = [
     "Dialect",
     "Event",
     "Finished",
+    "Frame",
+    "FrameError",
     "Located",
     "MINI",
     "MULTI",

@@ -33,7 +33,7 @@ import torch
 
 from benchmarks.composed import scenes, write_table
 from segzero.cli import add_model_options, load_pipeline
-from segzero.contract import STOP, parse_answer, to_frame
+from segzero.contract import STOP
 from segzero.data import Sample, load_sample, read_samples
 from segzero.evaluation import ON_A_CPU, ON_A_GPU, Overlap, answer_samples, overlap
 from segzero.pipeline import Pipeline
@@ -51,7 +51,7 @@ def one_at_a_time(pipeline: Pipeline, samples: Sequence[Sample]) -> list[Overlap
 @torch.no_grad()
 def _plain(pipeline: Pipeline, sample: Sample) -> Overlap:
     preset, reasoner, loaded = pipeline.preset, pipeline.reasoner, load_sample(sample)
-    frame, prompt = to_frame(loaded.picture, preset.frame_px), preset.dialect.prompt(sample.question)
+    frame, prompt = preset.frame.show(loaded.picture), preset.dialect.prompt(sample.question)
     inputs = reasoner.encoder([frame], [prompt]).to(reasoner.model.device)
     ids = reasoner.model.generate(
         **inputs,
@@ -64,7 +64,7 @@ def _plain(pipeline: Pipeline, sample: Sample) -> Overlap:
     new = ids[0, inputs["input_ids"].shape[1] :]
     text = reasoner.encoder.processor.tokenizer.decode(new, skip_special_tokens=True)
     text = text[: text.find(STOP) + len(STOP)] if STOP in text else text
-    said = parse_answer(text, preset.dialect, (preset.frame_px,) * 2, loaded.picture.size)
+    said = preset.parse(text, loaded.picture.size)
     mask = np.zeros(loaded.truth.shape, bool)
     for target in said.targets:
         mask |= pipeline.segmenter.segment(loaded.picture, [target]).masks[0]

@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, TrainerCallback
 
-from segzero.contract import PRESETS, to_frame
+from segzero.contract import PRESETS, Frame
 from segzero.pictures import load_picture
 from train.mini.learning.model import build_model
 
@@ -114,7 +114,10 @@ def decoded(rows):
 
     def decode(batch: dict) -> dict:
         pairs = zip(batch["image"], batch["frame_px"], strict=True)
-        return {**batch, "image": [to_frame(load_picture(path), frame_px) for path, frame_px in pairs]}
+        return {
+            **batch,
+            "image": [Frame(frame_px=frame_px).show(load_picture(path)) for path, frame_px in pairs],
+        }
 
     return rows.with_transform(decode)
 
@@ -134,7 +137,7 @@ def step(kind: str, shape: Shape, folder: Path) -> dict:
         return batch
 
     theirs.shuffle_sequence_dict = drawn_but_not_dealt
-    preset = replace(PRESETS["mini"], frame_px=shape.frame_px)
+    preset = replace(PRESETS["mini"], frame=Frame(frame_px=shape.frame_px))
     rows, _ = load("scenes", preset, rows=shape.prompts * STEPS, folder=folder / "data")
     cuda = shape.device == "cuda"
     config = GRPOConfig(

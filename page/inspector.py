@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from page.stage import mask_uri
-from segzero.contract import Box, Result, Target, parse_answer
+from segzero.contract import Box, Result, Target
 from segzero.pictures import color_of
 from segzero.pipeline import Pipeline
 
@@ -18,12 +18,12 @@ MARGIN = 0.35  # what is shown around the box, in parts of its sides
 
 def inspect(pipeline: Pipeline, result: Result, index: int) -> dict[str, Any]:
     """Plain values for the browser: of the whole answer, and the masks considered for object `index`."""
-    frame = (pipeline.preset.frame_px,) * 2
-    written = parse_answer(result.raw, pipeline.preset.dialect, frame, frame).targets
+    frame = pipeline.preset.frame
+    written = pipeline.preset.parse(result.raw, result.image_wh).written
     return {
         "raw": result.raw,
         "problem": result.problem,
-        "frame": _size(frame),
+        "frame": _size(frame.numbers_wh(result.image_wh)),
         "picture": _size(result.image_wh),
         "seconds": [[name, f"{seconds:.2f} s"] for name, seconds in result.seconds.items()],
         "objects": [

@@ -92,7 +92,7 @@ def _load_reasoner(preset: Preset, name: str | Path | None, device: str | None) 
     if name is not None:
         model = str(name).partition("#")[2] or str(name)  # behind an address stands what the server calls it
         known = next((each for each in PRESETS.values() if each.reasoner == model), preset)
-        preset = replace(preset, reasoner=str(name), frame_px=known.frame_px, dialect=known.dialect)
+        preset = replace(preset, reasoner=str(name), frame=known.frame, dialect=known.dialect)
     if preset.reasoner.startswith(("http://", "https://")):
         from segzero.reasoner import RemoteReasoner
 

@@ -28,7 +28,6 @@ from segzero.contract import (
     Segmented,
     Target,
     Thinking,
-    to_frame,
 )
 
 _POLL_S = 0.05
@@ -54,7 +53,7 @@ class QuestionRun:
         self._reasoner, self._segmenter, self._preset = reasoner, segmenter, preset
         self._picture, self._question = picture, question
         self._cancel, self._started = cancel or threading.Event(), started
-        self._answer = AnswerStream(preset.dialect, (preset.frame_px,) * 2, picture.size)
+        self._answer = AnswerStream(preset.dialect, preset.frame, picture.size)
         self._pieces: list[str] = []
         self._targets: list[Target] = []
         self._pending: list[Future] = []  # one a target, each of a (mask, score)
@@ -82,7 +81,7 @@ class QuestionRun:
 
     def _reason(self) -> Iterator[Event]:
         """The reasoner's text as it comes, and the masks that are ready in between."""
-        frame = to_frame(self._picture, self._preset.frame_px)
+        frame = self._preset.frame.show(self._picture)
         prompt = self._preset.dialect.prompt(self._question)
         thought, began = "", perf_counter()
         with closing(self._reasoner.stream(frame, prompt, cancel=self._cancel)) as pieces:

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import segzero
-from segzero.contract import MINI, MULTI, PRESETS, Preset
+from segzero.contract import MINI, MULTI, PRESETS, Frame, Preset
 from segzero.contract.answer import SINGLE
 from segzero.reasoner import Reasoner, RemoteReasoner
 from segzero.reasoner.local import ModelError
@@ -64,21 +64,26 @@ def test_a_folder_answers_with_the_frame_and_dialect_it_asks_for(folder: Path, t
     settings = {"frame_px": 112, "dialect": "single", "max_new_tokens": 99}
     (own / "segzero.json").write_text(json.dumps(settings))
     base = Preset(
-        name="base", reasoner=str(folder), segmenter="", frame_px=84, dialect=MULTI, max_new_tokens=50
+        name="base",
+        reasoner=str(folder),
+        segmenter="",
+        frame=Frame(frame_px=84),
+        dialect=MULTI,
+        max_new_tokens=50,
     )
 
     plain = segzero.load(base, segmenter=Nothing(), device="cpu")
-    assert (plain.preset.frame_px, plain.preset.dialect) == (84, MULTI)
+    assert (plain.preset.frame.frame_px, plain.preset.dialect) == (84, MULTI)
     assert plain.reasoner.max_new_tokens == 50
 
     for reasoner in (own, str(own)):
         pipeline = segzero.load(base, reasoner=reasoner, segmenter=Nothing(), device="cpu")
-        assert (pipeline.preset.frame_px, pipeline.preset.dialect) == (112, SINGLE)
+        assert (pipeline.preset.frame.frame_px, pipeline.preset.dialect) == (112, SINGLE)
         assert pipeline.reasoner.max_new_tokens == 99
         assert (pipeline.preset.name, pipeline.preset.reasoner) == ("base", str(own))
 
     as_preset = segzero.load(replace(base, reasoner=str(own)), segmenter=Nothing(), device="cpu")
-    assert (as_preset.preset.frame_px, as_preset.preset.dialect) == (112, SINGLE)
+    assert (as_preset.preset.frame.frame_px, as_preset.preset.dialect) == (112, SINGLE)
 
 
 def test_a_tiny_model_answers_through_the_whole_pipeline(folder: Path):
@@ -91,7 +96,7 @@ def test_a_tiny_model_answers_through_the_whole_pipeline(folder: Path):
             masks[:, :, : image.width // 2] = True
             return Masks(masks, np.ones(len(targets), np.float32), None)
 
-    base = Preset(name="base", reasoner=str(folder), segmenter="", frame_px=56, dialect=MULTI)
+    base = Preset(name="base", reasoner=str(folder), segmenter="", frame=Frame(frame_px=56), dialect=MULTI)
     pipeline = segzero.load(base, segmenter=Half(), device="cpu")
     script(
         pipeline.reasoner,
@@ -109,7 +114,7 @@ def test_a_server_by_its_address():
     assert isinstance(pipeline.reasoner, RemoteReasoner)
     assert (pipeline.reasoner.base_url, pipeline.reasoner.model) == ("http://127.0.0.1:8000/v1", "my-model")
     assert pipeline.reasoner.max_new_tokens == 1024
-    assert (pipeline.preset.frame_px, pipeline.preset.dialect) == (840, MULTI)
+    assert (pipeline.preset.frame.frame_px, pipeline.preset.dialect) == (840, MULTI)
     with pytest.raises(segzero.ModelError, match="names no model"):
         segzero.load("mini", reasoner="https://127.0.0.1:8000/v1", segmenter=Nothing())
 
@@ -118,7 +123,7 @@ def test_a_reasoner_that_a_preset_names_brings_that_presets_frame_and_dialect():
     seg_zero = PRESETS["seg-zero-7b"]
     address = f"http://127.0.0.1:8000/v1#{seg_zero.reasoner}"
     pipeline = segzero.load("mini", reasoner=address, segmenter=Nothing())
-    assert (pipeline.preset.frame_px, pipeline.preset.dialect) == (840, SINGLE)
+    assert (pipeline.preset.frame.frame_px, pipeline.preset.dialect) == (840, SINGLE)
     assert pipeline.preset.name == "mini" and pipeline.preset.reasoner == address
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from segzero.contract import (
     MULTI,
     Finished,
+    Frame,
     Located,
     Preset,
     QuestionError,
@@ -148,7 +149,7 @@ def test_an_answer_that_never_closes_keeps_its_whole_objects():
 
 
 def test_the_dialect_of_the_preset_is_used():
-    single = Preset(name="single", reasoner="", segmenter="", frame_px=200, dialect=SINGLE)
+    single = Preset(name="single", reasoner="", segmenter="", frame=Frame(frame_px=200), dialect=SINGLE)
     text = "<think>a</think><answer>" + '{"bbox": [10,20,30,60], "points_1": [20,40], "points_2": [25,50]}'
     asked = pipeline(text + "</answer>", preset=single)
     result = asked.run(picture(), "What?")

@@ -47,7 +47,7 @@ from PIL import Image
 from transformers import AutoProcessor, PrinterCallback, ProgressCallback
 from trl import get_peft_config, get_quantization_config
 
-from segzero.contract import PRESETS
+from segzero.contract import PRESETS, Frame
 from segzero.data import DatasetError
 from segzero.hub import ModelError, model_folder
 from segzero.reasoner import PromptEncoder
@@ -60,6 +60,7 @@ from train.rewards import RECIPES, Reward, mask_reward
 from train.sheet import ContactSheets
 from train.trainer import Trainer, last_checkpoint
 
+LARGEST_WH = (4096, 4096)  # of a picture in its own shape, that has the most tokens
 LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Where LoRA goes by default: "all-linear" would adapt the vision tower as well."""
 
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
 
     # ----------------------------------------------------------------------------------------------- data
     processor = AutoProcessor.from_pretrained(weights, padding_side="left")
-    fits = prompt_fits(processor, preset.frame_px, run.max_prompt_length)
+    fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
         seed = args.data_seed or 0
         rows, report = load(run.data, preset, rows=run.rows, seed=seed, split=run.split, fits=fits)
@@ -106,13 +107,15 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     rewards = list(rewards or RECIPES[run.rewards])
     masks = None
     if run.reward_masks or held_out is not None:
-        masks = mask_reward(Segmenter.load(preset.segmenter, device="cpu" if args.use_cpu else None))
+        masks = mask_reward(
+            Segmenter.load(preset.segmenter, device="cpu" if args.use_cpu else None), preset.frame
+        )
     if run.reward_masks:
         rewards.append(masks)
 
     # -------------------------------------------------------------------------------------------- trainer
     settings = {
-        "frame_px": preset.frame_px,
+        **preset.frame.settings,
         "dialect": preset.dialect.name,
         "max_new_tokens": args.max_completion_length,
     }
@@ -170,10 +173,10 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prompt_fits(processor, frame_px: int, most: int):
+def prompt_fits(processor, frame: Frame, most: int):
     """Whether a prompt, with a picture of the frame's size, has at most `most` tokens."""
     encoder = PromptEncoder(processor)
-    picture = encoder.head(Image.new("RGB", (frame_px, frame_px)))["input_ids"].shape[1]
+    picture = encoder.head(frame.show(Image.new("RGB", LARGEST_WH)))["input_ids"].shape[1]
     return lambda prompt: picture + len(encoder.tail(prompt)) <= most
 
 

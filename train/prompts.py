@@ -9,6 +9,7 @@ with the same encoder that the app and the evaluation use.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from segzero.contract import to_frame
+from segzero.contract import Frame
 from segzero.pictures import load_picture
 from segzero.reasoner import PromptEncoder
 
@@ -55,14 +56,14 @@ class PromptReader:
         known: dict[tuple, Prompt] = {}
         prompts = []
         for row in rows:
-            key = (row["image"], row["frame_px"], prompt_text(row["prompt"]))
+            key = (row["image"], row["frame"], prompt_text(row["prompt"]))
             if key not in known:
-                known[key] = self._read(row["image"], row["frame_px"], key[-1])
+                known[key] = self._read(*key)
             prompts.append(known[key])
         return prompts
 
-    def _read(self, image: str, frame_px: int, text: str) -> Prompt:
-        frame = to_frame(load_picture(image), frame_px)
+    def _read(self, image: str, settings: str, text: str) -> Prompt:
+        frame = Frame(**json.loads(settings)).show(load_picture(image))
         inputs = self._encoder([frame], [text])
         positions, _ = self._rope(
             inputs["input_ids"],

@@ -16,7 +16,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from segzero.contract import Target, parse_answer
+from segzero.contract import Frame, Target, parse_answer
 from segzero.pictures import PALETTE, color_of, load_picture
 from train.solution import read_solution
 from train.trainer import Rollout
@@ -88,7 +88,7 @@ def _figure(row, rollouts: Sequence[Rollout]) -> str:
     dialect, truth = read_solution(row["solution"])
     marks = "".join(_marks(target, "#fff", 'stroke-dasharray="5 4"') for target in truth)
     for index, rollout in reversed(list(enumerate(rollouts))):  # the best on top
-        answer = parse_answer(rollout.text, dialect, (frame, frame), (frame, frame))
+        answer = parse_answer(rollout.text, dialect, Frame(frame_px=frame), (frame, frame))
         style = 'stroke-dasharray="1 3"' if _again(index) else ""
         marks += "".join(_marks(target, color_of(index), style) for target in answer.targets)
     picture = load_picture(row["image"])

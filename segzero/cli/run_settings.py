@@ -57,7 +57,7 @@ def settings_of(args: argparse.Namespace, path: Path) -> dict[str, Any]:
         found[role] = model
         found[f"{role}_fingerprint"] = fingerprint(Path(model or getattr(PRESETS[args.preset], role)))
     trim = PRESETS[args.preset].evaluation_trim
-    found |= {"question_trim": trim} if trim != "." else {}
+    found |= {"question_trim": trim} if trim is not None else {}
     return found | ({"samples": args.samples} if args.samples else {})
 
 

@@ -1,14 +1,14 @@
 """How a question is put and an answer read: one contract for the page, the evaluation and training.
 
     from segzero.contract import MULTI, parse_answer
-    parse_answer(text, MULTI, frame_wh=(840, 840), image_wh=(640, 480)).targets
+    parse_answer(text, MULTI, Frame(frame_px=840), image_wh=(640, 480)).targets
 
 The lowest room: it knows no model, not even torch, and imports nothing else of the program. Everybody may
 import it.
 """
 
 from segzero.contract.answer import STOP, Answer, AnswerStream, parse_answer
-from segzero.contract.dialect import DIALECTS, MULTI, SINGLE, Dialect
+from segzero.contract.dialect import DIALECTS, MULTI, SINGLE, STAR, Dialect
 from segzero.contract.frame import Frame, FrameError
 from segzero.contract.geometry import (
     Box,
@@ -21,7 +21,6 @@ from segzero.contract.geometry import (
     mask_to_box,
     mask_to_points,
     scale_target,
-    to_frame,
 )
 from segzero.contract.presets import MINI, PRESETS, SEG_ZERO_7B, Preset, PresetError, preset_for_folder
 from segzero.contract.question import QuestionError, check_question, spell_out
@@ -46,6 +45,7 @@ __all__ = [
     "PresetError",
     "QuestionError",
     "Result",
+    "STAR",
     "STOPPED",
     "SEG_ZERO_7B",
     "SINGLE",
@@ -64,5 +64,4 @@ __all__ = [
     "preset_for_folder",
     "scale_target",
     "spell_out",
-    "to_frame",
 ]

@@ -1,7 +1,7 @@
 """What the reasoner wrote, read while it is written: the thought, and targets in original-image pixels.
 
     from segzero.contract import MULTI, parse_answer
-    parse_answer(text, MULTI, frame_wh=(840, 840), image_wh=image.size).targets
+    parse_answer(text, MULTI, Frame(frame_px=840), image_wh=image.size).targets
 
 Frame coordinates come in with the text and never leave it. Whatever a text holds, reading it raises nothing.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from segzero.contract.dialect import DIALECTS, MULTI, SINGLE, Dialect
+from segzero.contract.frame import Frame
 from segzero.contract.geometry import Target
 from segzero.contract.object_scanner import ObjectScanner, find_objects
 from segzero.contract.target_reader import TargetReader
@@ -33,6 +34,7 @@ class Answer:
     status: "ok" (there are targets), "no_target" (the answer says that nothing matches) or "unreadable".
     thinking: the chain of thought without its tags.
     targets: original-image pixels, in the order written; empty unless status is "ok".
+    written: the same in the frame's own numbers, as the model wrote them, x before y; to show, not to use.
     problem: "" when the answer was clean; else what was accepted by mercy, what was left out, or why it is
         unreadable, as one line of sentences.
     """
@@ -41,11 +43,12 @@ class Answer:
     thinking: str
     targets: tuple[Target, ...]
     problem: str
+    written: tuple[Target, ...] = field(default=(), compare=False, repr=False)
 
 
-def parse_answer(text: str, dialect: Dialect, frame_wh: tuple[int, int], image_wh: tuple[int, int]) -> Answer:
+def parse_answer(text: str, dialect: Dialect, frame: Frame, image_wh: tuple[int, int]) -> Answer:
     """Read everything a reasoner wrote. The same as feeding it to an AnswerStream piece by piece."""
-    stream = AnswerStream(dialect, frame_wh, image_wh)
+    stream = AnswerStream(dialect, frame, image_wh)
     stream.feed(text)
     return stream.finish()
 
@@ -56,9 +59,9 @@ class AnswerStream:
     closed: `</answer>` was seen; what is fed after it is ignored.
     """
 
-    def __init__(self, dialect: Dialect, frame_wh: tuple[int, int], image_wh: tuple[int, int]) -> None:
+    def __init__(self, dialect: Dialect, frame: Frame, image_wh: tuple[int, int]) -> None:
         self._dialect = dialect
-        self._reader = TargetReader(dialect, frame_wh, image_wh)
+        self._reader = TargetReader(dialect, frame, image_wh)
         self._scanner = ObjectScanner()
         self._chars: list[str] = []
         self._thought: list[str] = []  # its pieces so far, without tags and without white space around it
@@ -170,7 +173,8 @@ class AnswerStream:
             self._reader.add(found)
         notes += self._form(body) + self._reader.notes()
         if self._reader.targets:
-            return Answer("ok", thinking, tuple(self._reader.targets), " ".join(notes))
+            read = (tuple(self._reader.targets), " ".join(notes), tuple(self._reader.written))
+            return Answer("ok", thinking, *read)
         if self._reader.seen == 0 and "{" not in body and _EMPTY_LIST.search(body):
             return Answer("no_target", thinking, (), " ".join(notes))
         return Answer("unreadable", thinking, (), self._reason(text, body))

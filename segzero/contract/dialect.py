@@ -1,4 +1,4 @@
-"""How a question is put and an answer written: two dialects, each one value used by demo and training.
+"""How a question is put and an answer written: three dialects, each one value used by demo and training.
 
     from segzero.contract import MULTI
     MULTI.prompt("What keeps me dry?"); MULTI.write([Target((1, 2, 3, 4), ((2, 3),))])
@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from segzero.contract.frame import Frame
 from segzero.contract.geometry import Target
-from segzero.contract.released import released_multi, released_single
+from segzero.contract.released import released_multi, released_single, released_star
 
 _SINGLE_BEFORE = "Please find '"
 _SINGLE_AFTER = (
@@ -36,38 +37,54 @@ _MULTI_AFTER = (
     '<answer>[{"bbox_2d": [10,100,200,210], "point_2d": [30,110]}, '
     '{"bbox_2d": [225,296,706,786], "point_2d": [302,410]}]</answer>'
 )
+_STAR = (
+    'Please find "',
+    '" with bbox(es) and point(s). Also provide a short label for each object. '
+    'First, understand and summarize what the query —"',
+    '"— is likely referring to (which object or concept). '
+    "Then apply this to the image and find the matched target object(s). "
+    "Return ALL matching instances; if there are no matches, return an empty list (<answer>[]</answer>). "
+    "double-check none are missed. "
+    "Output the thinking process in <think> </think> and final answer in <answer> </answer> tags. "
+    "Output the bbox(es) and point(s) inside the interested object(s), along with a short label, "
+    "in JSON format. "
+    "i.e., <think> thinking process (step-by-step reasoning) here </think> "
+    '<answer>[{"label": "chair", "bbox_2d": [10,100,200,210], "point_2d": [30,110]}, '
+    '{"label": "train track", "bbox_2d": [225,296,706,786], "point_2d": [302,410]}]</answer>',
+)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of asking and answering. Its numbers are pixels of the frame.
+    """One way of asking and answering. What its numbers are, a preset's frame says.
 
-    ask: the prompt's text before and after the question.
-    max_targets, points_per_target: how much of an answer is kept.
-    scale(value, factor): a frame coordinate in original-image pixels, rounded as this dialect's release does.
-    write(targets): the text between the answer tags, for training; targets in frame pixels, rounded. Raises
-        ValueError for targets that the dialect cannot say.
-    read_solution(text): a training set's ground truth, as targets in frame pixels. Raises ValueError.
-    released(text, frame_wh, image_wh): what the release's own evaluation reads in an answer: targets in
+    ask: the prompt's text, cut where the question stands. trim: characters that go from a question's ends.
+    max_targets, points_per_target: how much of an answer is kept. labels: objects are called something.
+    scale(value, factor): a pixel of the frame in original-image pixels, rounded as its release does.
+    write(targets): the text between the answer tags, for training; targets in the frame's numbers, rounded.
+        Raises ValueError for targets that the dialect cannot say.
+    read_solution(text): a training set's ground truth, as targets in the frame's numbers. Raises ValueError.
+    released(text, frame, image_wh): what the release's own evaluation reads in an answer: targets in
         original-image pixels, or None where it refuses the answer.
     """
 
     name: str
-    ask: tuple[str, str]
+    ask: tuple[str, ...]
     max_targets: int
     points_per_target: int
     scale: Callable[[float, float], int]
     write: Callable[[Sequence[Target]], str]
     read_solution: Callable[[str], list[Target]]
-    released: Callable[[str, tuple[int, int], tuple[int, int]], list[Target] | None]
+    released: Callable[[str, Frame, tuple[int, int]], list[Target] | None]
+    trim: str = "."
+    labels: bool = False
 
-    def prompt(self, question: str, *, trim: str = ".") -> str:
+    def prompt(self, question: str, *, trim: str | None = None) -> str:
         """The user message's text for a question: lower-cased, without `trim` around it.
 
-        Training and inference trim full stops; what an evaluation trims, its preset says.
+        trim: None takes the dialect's own, as in training and inference; an evaluation may have another.
         """
-        before, after = self.ask
-        return before + question.lower().strip(trim) + after
+        return question.lower().strip(self.trim if trim is None else trim).join(self.ask)
 
 
 def _scale_single(value: float, factor: float) -> int:
@@ -100,6 +117,17 @@ def _write_multi(targets: Sequence[Target]) -> str:
     return "[" + ", ".join(objects) + "]"
 
 
+def _write_star(targets: Sequence[Target]) -> str:
+    if not all(target.points_xy for target in targets):
+        raise ValueError("every target of the star dialect has a point")
+    objects = (
+        f'{{"label": {json.dumps(target.label or "object", ensure_ascii=False)}, '
+        f'"bbox_2d": {_numbers(target.box_xyxy)}, "point_2d": {_numbers(target.points_xy[0])}}}'
+        for target in targets
+    )
+    return "[" + ", ".join(objects) + "]"
+
+
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _PAIR = rf"\({_NUMBER},{_NUMBER}\)"
 _BOX_TAG = re.compile(rf"<box>\s*{_PAIR}\s*,\s*{_PAIR}\s*</box>")
@@ -119,8 +147,11 @@ def _solve_multi(text: str) -> list[Target]:
         items = json.loads(text)
         if not isinstance(items, list):
             raise TypeError("not a list")
-        return [Target(tuple(item["bbox_2d"]), (tuple(item["point_2d"]),)) for item in items]
-    except (KeyError, TypeError, ValueError) as error:
+        return [
+            Target(tuple(item["bbox_2d"]), (tuple(item["point_2d"]),), str(item.get("label", "")))
+            for item in items
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a solution of the multi dialect: {text[:80]!r} ({error})") from error
 
 
@@ -146,4 +177,17 @@ MULTI = Dialect(
     released=released_multi,
 )
 
-DIALECTS = {dialect.name: dialect for dialect in (SINGLE, MULTI)}
+STAR = Dialect(
+    name="star",
+    ask=_STAR,
+    max_targets=120,  # what its rewards count
+    points_per_target=1,
+    scale=_scale_multi,
+    write=_write_star,
+    read_solution=_solve_multi,
+    released=released_star,
+    trim='."?!',
+    labels=True,
+)
+
+DIALECTS = {dialect.name: dialect for dialect in (SINGLE, MULTI, STAR)}

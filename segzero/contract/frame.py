@@ -1,8 +1,8 @@
 """What a reasoner is shown of a picture, and what the numbers that it writes mean.
 
     from segzero.contract import Frame
-    Frame(side_px=840).show(picture)                      # Seg-Zero: a square, numbers are its pixels
-    Frame(side_px=840, grid=1000)                         # StAR-8B: the same square, numbers are thousandths
+    Frame(frame_px=840).show(picture)                      # Seg-Zero: a square, numbers are its pixels
+    Frame(frame_px=840, grid=1000)                         # StAR-8B: the same square, numbers are thousandths
     Frame(max_pixels=10**6, multiple=32, grid=1000)       # its own shape, as Qwen3-VL was trained
 
 Whoever shows, reads or writes coordinates of a model asks the preset's frame: answers, solutions, evaluation,
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from PIL import Image
@@ -37,7 +37,7 @@ class FrameError(ValueError):
 class Frame:
     """How pictures are shown to a model, and the numbers it answers with.
 
-    side_px: the picture is squashed to a square of so many pixels. Or, instead,
+    frame_px: the picture is squashed to a square of so many pixels. Or, instead,
     max_pixels: it keeps its own shape and size, but within so many pixels, sides multiples of `multiple`.
     grid: None where the model's numbers are pixels of what it is shown; N where they run from 0 to N - 1 over
         the picture's width and height.
@@ -45,26 +45,42 @@ class Frame:
     Raises FrameError for other values.
     """
 
-    side_px: int | None = None
+    frame_px: int | None = None
     max_pixels: int | None = None
     multiple: int = 28
     grid: int | None = None
     order: Literal["xyxy", "yxyx"] = "xyxy"
 
     def __post_init__(self) -> None:
-        if (self.side_px is None) == (self.max_pixels is None):
-            raise FrameError("a frame is a square of side_px, or the picture's own shape in max_pixels")
-        _check_whole("side_px", self.side_px, 1, MAX_SIDE_PX)
+        if (self.frame_px is None) == (self.max_pixels is None):
+            raise FrameError("a frame is a square of frame_px, or the picture's own shape in max_pixels")
+        _check_whole("frame_px", self.frame_px, 1, MAX_SIDE_PX)
         _check_whole("multiple", self.multiple, 1, 256)
         _check_whole("max_pixels", self.max_pixels, self.multiple**2, MAX_PIXELS)
         _check_whole("grid", self.grid, 2, 100_000)
         if self.order not in ("xyxy", "yxyx"):
             raise FrameError(f"order is xyxy or yxyx, not {self.order!r}")
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """What is not as by default, by name: `Frame(**settings)` is the same frame."""
+        names = [field.name for field in fields(self)]
+        return {name: own for name in names if (own := getattr(self, name)) != getattr(Frame, name)}
+
+    @property
+    def numbers_px(self) -> int:
+        """How far the numbers reach in both directions: training wants a frame of which that is so.
+
+        Raises FrameError for pixels of a picture's own shape, and for numbers that put rows first.
+        """
+        if (self.grid is None and self.frame_px is None) or self.order != "xyxy":
+            raise FrameError("training wants a square frame, or numbers on a grid, x before y")
+        return self.grid or self.frame_px
+
     def shown_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
         """The size in which the model is shown a picture of size `image_wh`."""
-        if self.side_px is not None:
-            return self.side_px, self.side_px
+        if self.frame_px is not None:
+            return self.frame_px, self.frame_px
         return _within(image_wh, self.max_pixels, self.multiple)
 
     def show(self, image: Image.Image) -> Image.Image:
@@ -75,7 +91,7 @@ class Frame:
         """
         if image.mode != "RGB":
             raise ValueError(f"a frame shows RGB pictures, not {image.mode}; load_picture makes one")
-        square = self.side_px is not None
+        square = self.frame_px is not None
         how = Image.Resampling.BILINEAR if square else Image.Resampling.BICUBIC
         return image.resize(self.shown_wh(image.size), how)
 

@@ -1,6 +1,6 @@
 """Boxes, points and frames: the arithmetic every other part agrees on.
 
-    from segzero.contract import Target, mask_to_box, to_frame
+    from segzero.contract import Target, box_iou, mask_to_box
 
 Conventions: a point is (x, y), a box is xyxy, sizes are (width, height) and end in `_wh`, arrays are (H, W).
 Nothing here knows a model; numpy and Pillow only, scipy inside the one function that needs it.
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -25,12 +24,14 @@ class Target:
 
     box_xyxy: x1 <= x2 and y1 <= y2, finite.
     points_xy: one or two positive points; empty when the answer named none.
+    label: what the answer calls it, in one line; "" in dialects without labels.
     Training data is prepared inside the frame: there the frame itself is the picture.
     Raises ValueError for anything else.
     """
 
     box_xyxy: Box
     points_xy: tuple[Point, ...] = ()
+    label: str = ""
 
     def __post_init__(self) -> None:
         box = tuple(float(v) for v in self.box_xyxy)
@@ -74,7 +75,7 @@ def scale_box(
 def scale_target(target: Target, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Target:
     """The same object in the same picture at another size, unrounded."""
     points = tuple(scale_point(point, from_wh, to_wh) for point in target.points_xy)
-    return Target(scale_box(target.box_xyxy, from_wh, to_wh), points)
+    return Target(scale_box(target.box_xyxy, from_wh, to_wh), points, target.label)
 
 
 def clip_point(point_xy: Point, wh: tuple[int, int]) -> Point:
@@ -153,13 +154,3 @@ def _depth(mask: np.ndarray) -> np.ndarray:
     if mask.all():  # no background at all: the picture's border stands in for it
         return distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     return distance_transform_edt(mask)
-
-
-def to_frame(image: Image.Image, frame_px: int) -> Image.Image:
-    """An RGB picture as the reasoner sees it: squashed to a square of frame_px, bilinear. The only resize.
-
-    Raises ValueError for a picture of another mode.
-    """
-    if image.mode != "RGB":
-        raise ValueError(f"to_frame takes an RGB picture, not {image.mode}; load_picture makes one")
-    return image.resize((frame_px, frame_px), Image.Resampling.BILINEAR)

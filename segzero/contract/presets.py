@@ -7,14 +7,17 @@ preset_for_folder("runs/my-checkpoint", base=PRESETS["mini"])
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from segzero.contract.answer import DIALECTS, MULTI, SINGLE, Dialect
+from segzero.contract.answer import Answer, parse_answer
+from segzero.contract.dialect import DIALECTS, MULTI, SINGLE, STAR, Dialect
+from segzero.contract.frame import Frame, FrameError
 
-MAX_FRAME_PX = 4096
+MAX_NEW_TOKENS = 32768
 _MINI = Path(__file__).resolve().parents[2] / "assets" / "mini"
 _SETTINGS = "segzero.json"
+_FRAME = [field.name for field in fields(Frame)]
 
 
 class PresetError(ValueError):
@@ -26,34 +29,36 @@ class Preset:
     """A reasoner and a segmenter that belong together.
 
     reasoner, segmenter: a model id of the Hub, a folder, or one of the segmenter's own names.
-    frame_px: the side of the square the reasoner sees; its answers are in these pixels.
+    frame: what the reasoner is shown, and what its numbers mean.
     about: one sentence for people who choose.
-    evaluation_trim: the characters that an evaluation takes from both ends of a question; elsewhere only full
-        stops go.
-    Raises PresetError for a frame or a token limit outside any use.
+    evaluation_trim: what an evaluation takes from both ends of a question; None: what the dialect takes.
+    Raises PresetError for a token limit outside any use.
     """
 
     name: str
     reasoner: str
     segmenter: str
-    frame_px: int
+    frame: Frame
     dialect: Dialect
     max_new_tokens: int = 1024
     about: str = ""
-    evaluation_trim: str = "."
+    evaluation_trim: str | None = None
 
     def __post_init__(self) -> None:
-        for field, most in (("frame_px", MAX_FRAME_PX), ("max_new_tokens", 32768)):
-            value = getattr(self, field)
-            if type(value) is not int or not 1 <= value <= most:
-                raise PresetError(f"{field} is a whole number from 1 to {most}, not {value!r}")
+        if type(self.max_new_tokens) is not int or not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
+            limits = f"a whole number from 1 to {MAX_NEW_TOKENS}"
+            raise PresetError(f"max_new_tokens is {limits}, not {self.max_new_tokens!r}")
+
+    def parse(self, text: str, image_wh: tuple[int, int]) -> Answer:
+        """An answer of its reasoner, read: the targets in pixels of a picture of size `image_wh`."""
+        return parse_answer(text, self.dialect, self.frame, image_wh)
 
 
 MINI = Preset(
     name="mini",
     reasoner=str(_MINI / "reasoner"),
     segmenter=str(_MINI / "segmenter"),
-    frame_px=280,
+    frame=Frame(frame_px=280),
     dialect=MULTI,
     max_new_tokens=400,
     about="Knows 68 everyday things in composed scenes; for photographs, --preset visionreasoner-7b.",
@@ -63,7 +68,7 @@ SEG_ZERO_7B = Preset(
     name="seg-zero-7b",
     reasoner="Ricky06662/Seg-Zero-7B",
     segmenter="sam2.1-large",
-    frame_px=840,
+    frame=Frame(frame_px=840),
     dialect=SINGLE,
     about="The paper's 7B model: one object per question; some 16 GB in bf16, so it wants a GPU.",
 )
@@ -72,20 +77,89 @@ VISIONREASONER_7B = Preset(
     name="visionreasoner-7b",
     reasoner="Ricky06662/VisionReasoner-7B",
     segmenter="sam2.1-large",
-    frame_px=840,
+    frame=Frame(frame_px=840),
     dialect=MULTI,
     evaluation_trim='."?!',  # as its published evaluation asked, though not its training
     about="The 7B successor: several objects or none per question; some 16 GB in bf16, so it wants a GPU.",
 )
 
-PRESETS = {preset.name: preset for preset in (MINI, SEG_ZERO_7B, VISIONREASONER_7B)}
+_SQUARE, _THOUSANDTHS = Frame(frame_px=840), Frame(frame_px=840, grid=1000)
+_OWN_SHAPE = Frame(max_pixels=1024 * 1024, multiple=32, grid=1000)
+
+STAR_7B = Preset(
+    name="star-7b",
+    reasoner="sj9909/StAR-7B/lora_adapter",
+    segmenter="sam2.1-large",
+    frame=_SQUARE,
+    dialect=STAR,
+    about="StAR on Qwen2.5-VL: several objects with names, or none; some 17 GB in bf16, so it wants a GPU.",
+)
+
+STAR_8B = Preset(
+    name="star-8b",
+    reasoner="sj9909/StAR-8B/lora_adapter",
+    segmenter="sam2.1-large",
+    frame=_THOUSANDTHS,
+    dialect=STAR,
+    about="StAR on Qwen3-VL: several objects with names, or none; some 18 GB in bf16, so it wants a GPU.",
+)
+
+STAR_32B = Preset(
+    name="star-32b",
+    reasoner="sj9909/StAR-32B/lora_adapter",
+    segmenter="sam2.1-large",
+    frame=_THOUSANDTHS,
+    dialect=STAR,
+    about="The largest StAR: several objects with names, or none; some 67 GB in bf16, a large GPU.",
+)
+
+QWEN3_VL_2B = Preset(
+    name="qwen3-vl-2b",
+    reasoner="Qwen/Qwen3-VL-2B-Instruct",
+    segmenter="sam2.1-tiny",
+    frame=_OWN_SHAPE,
+    dialect=STAR,
+    about="Qwen3-VL as released, never trained for this: several objects with names, or none; some 4 GB.",
+)
+
+QWEN3_VL_4B = replace(
+    QWEN3_VL_2B,
+    name="qwen3-vl-4b",
+    reasoner="Qwen/Qwen3-VL-4B-Instruct",
+    segmenter="sam2.1-large",
+    about="Qwen3-VL as released, never trained for this: several objects with names, or none; some 9 GB.",
+)
+
+QWEN3_VL_8B = replace(
+    QWEN3_VL_4B,
+    name="qwen3-vl-8b",
+    reasoner="Qwen/Qwen3-VL-8B-Instruct",
+    about="Qwen3-VL as released, never trained for this: several objects with names, or none; some 18 GB.",
+)
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        MINI,
+        SEG_ZERO_7B,
+        VISIONREASONER_7B,
+        STAR_7B,
+        STAR_8B,
+        STAR_32B,
+        QWEN3_VL_2B,
+        QWEN3_VL_4B,
+        QWEN3_VL_8B,
+    )
+}
 
 
 def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
     """`base` with the reasoner of a folder, and with what the folder's segzero.json says, if it has one.
 
-    segzero.json: {"frame_px": 280, "dialect": "multi", "max_new_tokens": 400}, every key optional. The
-    segmenter and the name stay the base's.
+    segzero.json: {"frame_px": 280, "dialect": "multi", "max_new_tokens": 400}, every key optional; for other
+    frames "max_pixels" with "multiple" in place of "frame_px", "grid" and "order", as Frame has them. A frame
+    is taken whole: where one of its keys stands, those that do not are as Frame's own. The segmenter and the
+    name stay the base's.
     Raises PresetError when the file is there and cannot be used.
     """
     folder = Path(folder)
@@ -96,14 +170,17 @@ def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
         return replace(base, reasoner=str(folder))
     except (OSError, ValueError) as error:
         raise PresetError(f"{path} cannot be read as JSON ({error}); repair it or remove it") from error
-    known = {"frame_px", "dialect", "max_new_tokens"}
+    known = {"dialect", "max_new_tokens", *_FRAME}
     if not isinstance(settings, dict) or not settings.keys() <= known:
         raise PresetError(f"{path} is a JSON object with the keys {', '.join(sorted(known))} and no others")
     if "dialect" in settings:
         if settings["dialect"] not in list(DIALECTS):
             raise PresetError(f"{path}: dialect is one of {', '.join(DIALECTS)}, not {settings['dialect']!r}")
         settings["dialect"] = DIALECTS[settings["dialect"]]
+    frame = {key: settings.pop(key) for key in _FRAME if key in settings}
     try:
+        if frame:
+            settings["frame"] = Frame(**frame)
         return replace(base, reasoner=str(folder), **settings)
-    except PresetError as error:
+    except (PresetError, FrameError) as error:
         raise PresetError(f"{path}: {error}") from error

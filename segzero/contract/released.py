@@ -1,6 +1,6 @@
 """What the releases' own evaluation scripts read in an answer: their two parsers, mistakes and all.
 
-    SINGLE.released(text, (840, 840), (640, 360))     # targets in pixels of the picture; None: refused
+    SINGLE.released(text, Frame(frame_px=840), (640, 360))     # targets in the picture; None: refused
 
 Ours reads more (segzero/contract/answer.py). Where the two differ an answer was accepted by mercy, and the
 evaluation counts how many were. Nothing is shown or trained by what is read here.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 
+from segzero.contract.frame import Frame
 from segzero.contract.geometry import Target
 
 _OBJECT = re.compile(r"\{[^}]+\}")
@@ -22,13 +23,13 @@ _REFUSALS = (AttributeError, LookupError, TypeError, ValueError, OverflowError, 
 Size = tuple[int, int]
 
 
-def released_single(text: str, frame_wh: Size, image_wh: Size) -> list[Target] | None:
+def released_single(text: str, frame: Frame, image_wh: Size) -> list[Target] | None:
     """The first release: the first braces of the whole text, thought included, are the answer.
 
     It wants one key with "bbox" and two with "points" in their names, and fails without a thought, or with a
     "<" in it.
     """
-    x, y = image_wh[0] / frame_wh[0], image_wh[1] / frame_wh[1]
+    x, y = _factors(frame, image_wh)
     try:
         found = json.loads(_OBJECT.search(text).group())
         box = found[next(key for key in found if "bbox" in key.lower())]
@@ -42,12 +43,12 @@ def released_single(text: str, frame_wh: Size, image_wh: Size) -> list[Target] |
         return None
 
 
-def released_multi(text: str, frame_wh: Size, image_wh: Size) -> list[Target] | None:
+def released_multi(text: str, frame: Frame, image_wh: Size) -> list[Target] | None:
     """The successor: the JSON between the first pair of answer tags, a list of objects with both keys.
 
     Its early versions fail without a thought as the first release does, so that is refused here.
     """
-    x, y = image_wh[0] / frame_wh[0], image_wh[1] / frame_wh[1]
+    x, y = _factors(frame, image_wh)
     try:
         found = json.loads(_ANSWER.search(text).group(1))
         if not _THOUGHT.search(text):
@@ -57,3 +58,30 @@ def released_multi(text: str, frame_wh: Size, image_wh: Size) -> list[Target] | 
         return [Target(tuple(box), (point,)) for box, point in zip(boxes, points, strict=True)]
     except _REFUSALS:
         return None
+
+
+def released_star(text: str, frame: Frame, image_wh: Size) -> list[Target] | None:
+    """StAR: as the successor, each object with a label; on a grid, numbers moved into the picture."""
+    try:
+        found = json.loads(_ANSWER.search(text).group(1))
+        if not _THOUGHT.search(text):
+            return None
+        return [_labelled(item, frame, image_wh) for item in found]
+    except _REFUSALS:
+        return None
+
+
+def _labelled(item: dict, frame: Frame, image_wh: Size) -> Target:
+    numbers = [float(value) for value in (*item["bbox_2d"][:4], *item["point_2d"][:2])]
+    if frame.grid is None:
+        x, y = _factors(frame, image_wh)
+        x1, y1, x2, y2, *point = (int(v * (x, y)[i % 2] + 0.5) for i, v in enumerate(numbers))
+    else:
+        unit = frame.unit(numbers)
+        x1, y1, x2, y2, *point = (frame.pixel(v, unit, image_wh[i % 2]) for i, v in enumerate(numbers))
+    return Target((x1, y1, x2, y2), (tuple(point),), item["label"])
+
+
+def _factors(frame: Frame, image_wh: Size) -> tuple[float, float]:
+    width, height = frame.numbers_wh(image_wh)
+    return image_wh[0] / width, image_wh[1] / height

@@ -52,6 +52,11 @@ class Result:
     clicks: dict[int, tuple[tuple[Point, bool], ...]] = field(default_factory=dict)
 
     @property
+    def labels(self) -> list[str]:
+        """What the answer calls each target; "" where it does not say."""
+        return [target.label for target in self.targets]
+
+    @property
     def mask(self) -> np.ndarray:
         """The union of all masks, (H, W) bool."""
         return self.masks.any(axis=0)

@@ -1,7 +1,7 @@
 """One JSON object of an answer, from its text to a target in the picture.
 
     from segzero.contract.target_reader import TargetReader
-    reader = TargetReader(MULTI, frame_wh=(840, 840), image_wh=(640, 360))
+    reader = TargetReader(MULTI, Frame(frame_px=840), image_wh=(640, 360))
     reader.add('{"bbox_2d": [0,0,84,84], "point_2d": [42,42]}')
 
 What it accepts although no dialect writes it so, and what it leaves out, it keeps as notes for the answer.
@@ -9,49 +9,32 @@ What it accepts although no dialect writes it so, and what it leaves out, it kee
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from segzero.contract.dialect import Dialect
+from segzero.contract.frame import Frame, Unit
 from segzero.contract.geometry import Box, Point, Target, clip_box, clip_point, inside, scale_box, scale_point
+from segzero.contract.object_fields import Numbers, are_finite, read_fields
 
-# A key and its list of plain values, however quoted: 'bbox': [1, 2] or "bbox_2d": ("1", 2). Bounded: linear.
-_FIELD = re.compile(r"([A-Za-z_]\w{0,40})[\"']?\s{0,9}[:=]\s{0,9}[\[(]{1,2}([^\[\](){}]{1,400})[\])]")
-
-
+_SHOWN: Unit = "pixels of what it is shown"
 _STRAY = 1.02  # a model that counts pixels may miss the frame's edge by that much
-
-Numbers = list[float | None]
-
-
-@dataclass(frozen=True)
-class Fields:
-    """What an object's text says, in frame pixels, unchecked.
-
-    objects: each box with its points: one, or several where a key comes twice or holds a list of boxes.
-        Numbers in the order written; None for what is no number.
-    strict: the text was valid JSON. textual: a number was written as a string.
-    """
-
-    objects: list[tuple[Numbers, list[Numbers]]]
-    strict: bool
-    textual: bool
 
 
 class TargetReader:
     """Collects the targets of one answer, and what was odd about them.
 
-    targets: those accepted so far, original-image pixels. objects: JSON objects so far. seen: boxes so far,
-    the dropped ones included. guessed: an object was not valid JSON.
+    targets: those accepted so far, original-image pixels. written: the same in the frame's numbers.
+    objects: JSON objects so far. seen: boxes so far, the dropped ones included. guessed: an object was not
+    valid JSON.
     """
 
-    def __init__(self, dialect: Dialect, frame_wh: tuple[int, int], image_wh: tuple[int, int]) -> None:
-        self._dialect, self._frame_wh, self._image_wh = dialect, frame_wh, image_wh
+    def __init__(self, dialect: Dialect, frame: Frame, image_wh: tuple[int, int]) -> None:
+        self._dialect, self._frame, self._image_wh = dialect, frame, image_wh
+        self._numbers_wh = frame.numbers_wh(image_wh)
         self._notes: dict[str, list[int]] = {}
         self._farthest = 0.0  # the largest number, in frames: up to 1 it is inside
         self.targets: list[Target] = []
+        self.written: list[Target] = []
         self.objects = self.seen = 0
         self.guessed = False
 
@@ -71,15 +54,13 @@ class TargetReader:
                 self._note("numbers written as text")
             if len(fields.objects) > 1:
                 self._note("more than one box in one object, each read as an object of its own")
-            box = self._box(numbers)
-            if box is not None:
-                self.targets.append(self._target(box, self._points(pairs, box)))
+            self._read(numbers, pairs, fields.label if self._dialect.labels else "")
 
     def notes(self) -> list[str]:
         """One sentence a kind of oddity, naming the targets by their place in the answer."""
         notes = [f"{_name(numbers)}: {what}." for what, numbers in self._notes.items()]
         if self._farthest > _STRAY:
-            width, height = self._frame_wh
+            width, height = self._numbers_wh
             notes.append(
                 f"There are numbers that cannot be pixels of the frame, {width} x {height}: "
                 "the model may write on another grid, such as 0 to 1000."
@@ -91,50 +72,79 @@ class TargetReader:
         if self.seen not in numbers[-1:]:
             numbers.append(self.seen)
 
-    def _target(self, box: Box, points: list[Point]) -> Target:
-        change = (self._frame_wh, self._image_wh, self._dialect.scale)
-        return Target(
-            _fit(scale_box(box, *change), self._image_wh),
-            tuple(clip_point(scale_point(point, *change), self._image_wh) for point in points),
-        )
-
-    def _box(self, numbers: Numbers) -> Box | None:
-        """The box in frame pixels, in order and inside the frame; None when there is none to use."""
-        if not _are_finite(numbers, 4):
+    def _read(self, numbers: Numbers, pairs: list[Numbers], label: str) -> None:
+        """Keep the target of one box and its points, unless there is none to use."""
+        if not are_finite(numbers, 4):
             self._note("dropped, its bbox is not four finite numbers")
-            return None
+            return
+        if not all(are_finite(pair, 2) for pair in pairs):
+            self._note("a point that is not two finite numbers was ignored")
+        box = self._in_order(self._frame.ordered(numbers))
+        points = [tuple(self._frame.ordered(pair)) for pair in pairs if are_finite(pair, 2)]
+        unit = self._frame.unit([*box, *(value for point in points for value in point)])
+        placed = self._of_pixels(box, points) if unit == _SHOWN else self._of_a_grid(box, points, unit)
+        if placed is not None:
+            (written, points), (box_xyxy, points_xy) = placed
+            self.written.append(Target(written, tuple(points), label))
+            self.targets.append(Target(box_xyxy, tuple(points_xy), label))
+
+    def _in_order(self, numbers: Numbers) -> Box:
         x1, y1, x2, y2 = numbers
-        self._look_how_far(numbers)
-        if all(0 <= value <= 1 for value in numbers):
-            self._note("its box lies between 0 and 1, which cannot be pixels; the model may write fractions")
         if x1 > x2 or y1 > y2:
             self._note("box corners were swapped, put in order")
-            x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-        if x1 == x2 or y1 == y2:
+        return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+
+    def _of_pixels(self, box: Box, points: list[Point]) -> _Placed | None:
+        """Pixels of what the model is shown: clipped there, and rounded as the dialect's release does."""
+        shown_wh = self._numbers_wh
+        self._look_how_far(box)
+        if all(0 <= value <= 1 for value in box):
+            self._note("its box lies between 0 and 1, which cannot be pixels; the model may write fractions")
+        if box[0] == box[2] or box[1] == box[3]:
             self._note("dropped, its box has no area")
             return None
-        clipped = clip_box((x1, y1, x2, y2), self._frame_wh)
+        clipped = clip_box(box, shown_wh)
         if clipped is None:
             self._note("dropped, its box lies outside the picture")
-        elif clipped != (x1, y1, x2, y2):
+            return None
+        if clipped != box:
             self._note("box reached outside the picture, clipped")
-        return clipped
+        for point in points:
+            self._look_how_far(point)
+        points = self._points([_clamped(point, shown_wh, self._moved) for point in points], clipped)
+        change = (shown_wh, self._image_wh, self._dialect.scale)
+        box_xyxy = _fit(scale_box(clipped, *change), self._image_wh)
+        return (clipped, points), (
+            box_xyxy,
+            [clip_point(scale_point(point, *change), self._image_wh) for point in points],
+        )
 
-    def _points(self, pairs: list[Numbers], box: Box) -> list[Point]:
-        """The object's usable points in frame pixels, clipped to the frame, as many as the dialect has."""
+    def _of_a_grid(self, box: Box, points: list[Point], unit: Unit) -> _Placed:
+        """A grid's numbers, or what the model wrote in their place: moved into the picture, as StAR does."""
+        if unit != "grid":
+            self._note(f"its numbers were taken for {unit}")
+        ends_wh = {"fractions": (1, 1), "pixels of the picture": self._image_wh}.get(unit, self._numbers_wh)
+        if clip_box(box, ends_wh) != box and (box[0] < box[2] and box[1] < box[3]):
+            self._note("box reached outside the picture, clipped")
+        points = self._points([_clamped(point, ends_wh, self._moved) for point in points], box)
+
+        def pixels(values: Box | Point) -> list[int]:
+            return [self._frame.pixel(v, unit, self._image_wh[i % 2]) for i, v in enumerate(values)]
+
+        x1, y1, x2, y2 = pixels(box)
+        if x1 == x2 or y1 == y2:
+            self._note("its box has no area in the picture, widened by a pixel")
+        (x1, x2), (y1, y2) = _widened(x1, x2, self._image_wh[0]), _widened(y1, y2, self._image_wh[1])
+        return (box, points), ((x1, y1, x2, y2), [tuple(pixels(point)) for point in points])
+
+    def _moved(self) -> None:
+        self._note("point outside the picture, moved to its edge")
+
+    def _points(self, points: list[Point], box: Box) -> list[Point]:
+        """As many points as the dialect has."""
         expected = self._dialect.points_per_target
-        points = []
-        for pair in pairs:
-            if not _are_finite(pair, 2):
-                self._note("a point that is not two finite numbers was ignored")
-                continue
-            self._look_how_far(pair)
-            x, y = min(max(pair[0], 0), self._frame_wh[0]), min(max(pair[1], 0), self._frame_wh[1])
-            if [x, y] != pair:
-                self._note("point outside the picture, moved to its edge")
-            elif not inside((x, y), box):
-                self._note("point outside its own box")
-            points.append((x, y))
+        if not all(inside(point, box) for point in points):
+            self._note("point outside its own box")
         if not points:
             self._note("no point")
         elif len(points) < expected:
@@ -143,83 +153,28 @@ class TargetReader:
             self._note(f"more than {expected} point{'s' * (expected > 1)}, the rest ignored")
         return points[:expected]
 
-    def _look_how_far(self, numbers: Numbers) -> None:
+    def _look_how_far(self, numbers: Box | Point) -> None:
         """Note how far x, y, … reach, the frame's own width and height being 1."""
-        sides = self._frame_wh * (len(numbers) // 2)
+        sides = self._numbers_wh * (len(numbers) // 2)
         self._farthest = max(self._farthest, *(n / side for n, side in zip(numbers, sides, strict=True)))
 
 
-def read_fields(text: str) -> Fields:
-    """The boxes and points of one object's text: as JSON if it is that, else by its keys and lists."""
-    try:
-        items = json.loads(
-            text, object_pairs_hook=tuple
-        )  # a dictionary would keep the last of equal keys only
-        strict = isinstance(items, tuple)
-    except (ValueError, RecursionError):  # int() of thousands of digits is a ValueError too
-        strict = False
-    boxes, points, textual = [], [], False
-    for key, value in items if strict else _FIELD.findall(text):
-        wanted = boxes if "bbox" in key.lower() else points if "point" in key.lower() else None
-        if wanted is None:
-            continue
-        for flat in [_flatten(each) for each in (value if _holds_boxes(value) else [value])]:
-            numbers = [_number(v) for v in flat]
-            textual |= strict and any(isinstance(v, str) for v in flat)
-            if wanted is points and len(numbers) > 2 and len(numbers) % 2 == 0:  # [[x, y], [x, y]]
-                points.extend([numbers[i : i + 2] for i in range(0, len(numbers), 2)])
-            elif numbers not in boxes or wanted is points:
-                wanted.append(numbers)
-    return Fields(_shared_out(boxes, points), strict, textual)
+_Placed = tuple[tuple[Box, list[Point]], tuple[Box, list[Point]]]
+"""A box and points as written, and in the picture."""
 
 
-def _holds_boxes(value: object) -> bool:
-    """Whether what stands under one key is a list of several boxes."""
-    several = isinstance(value, list) and len(value) > 1
-    return several and all(isinstance(each, list) and len(each) == 4 for each in value)
+def _clamped(point: Point, wh: tuple[int, int], moved: Callable[[], None]) -> Point:
+    x, y = min(max(point[0], 0), wh[0]), min(max(point[1], 0), wh[1])
+    if (x, y) != point:
+        moved()
+    return x, y
 
 
-def _shared_out(boxes: list[Numbers], points: list[Numbers]) -> list[tuple[Numbers, list[Numbers]]]:
-    """Each box with its points: in the order written where they come out even, else those inside it."""
-    boxes = [box for box in boxes if any(n is not None for n in box)] or boxes[:1] or [[]]  # not "bbox_label"
-    if len(points) % len(boxes) == 0:
-        share = len(points) // len(boxes)
-        return [(box, points[i * share : (i + 1) * share]) for i, box in enumerate(boxes)]
-    shares: list[list[Numbers]] = [[] for _ in boxes]
-    for point in points:
-        holding = [i for i, box in enumerate(boxes) if _are_finite(box, 4) and _holds(box, point)]
-        shares[holding[0] if holding else 0].append(point)
-    return list(zip(boxes, shares, strict=True))
-
-
-def _holds(box: Numbers, point: Numbers) -> bool:
-    x1, y1, x2, y2 = box
-    corners = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    return _are_finite(point, 2) and inside(point, corners)
-
-
-def _flatten(value: object) -> list:
-    """A list with the lists directly in it opened: [[1, 2], [3, 4]] is a box too, and so is "1, 2, 3, 4"."""
-    if isinstance(value, str):
-        value = value.strip(" []()").rstrip(", \n").split(",")
-    items = value if isinstance(value, list) else [value]
-    return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        value = value.strip(" \t\r\n\"'")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return int(number) if number.is_integer() else number
-
-
-def _are_finite(numbers: Numbers, count: int) -> bool:
-    return len(numbers) == count and all(n is not None and math.isfinite(n) for n in numbers)
+def _widened(low: int, high: int, size: int) -> tuple[int, int]:
+    """At least a pixel wide, inside 0 .. size - 1 where there is room."""
+    if low < high:
+        return low, high
+    return (low, low + 1) if low + 1 < size or not low else (low - 1, low)
 
 
 def _fit(box: Box, wh: tuple[int, int]) -> Box:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from segzero.contract import MULTI, parse_answer
+from segzero.contract import MULTI, Frame, parse_answer
 from segzero.data import LoadedSample, Sample, load_sample
 from segzero.evaluation.aggregate import format_percent
 from segzero.evaluation.record import Record
@@ -126,7 +126,7 @@ def _article(record: Record, images: Sequence[str]) -> str:
             f'<img class="marks" loading="lazy" src="{over}" alt="{about}"></figure>'
             f'<span class="iou"><i style="width:{100 * record.iou:.1f}%"></i></span>'
         )
-    thought = parse_answer(record.raw, MULTI, (1, 1), (1, 1)).thinking
+    thought = parse_answer(record.raw, MULTI, Frame(frame_px=1), (1, 1)).thinking
     problem = f'<p class="problem">{escape(record.problem)}</p>' if record.problem else ""
     wrote = [record.raw] if len(record.answers) < 2 else record.answers
     raw = "".join(f"<pre>{escape(text)}</pre>" for text in wrote if text)

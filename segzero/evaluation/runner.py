@@ -23,7 +23,6 @@ from time import perf_counter
 
 from PIL import Image
 
-from segzero.contract import to_frame
 from segzero.data import LoadedSample, Sample, leave_out, load_sample
 from segzero.evaluation.record import Record
 from segzero.evaluation.scoring import attempt_each, record_of, score_sample
@@ -180,7 +179,7 @@ def _reading(pipeline: Pipeline) -> Callable[[Sample], _Open | Record]:
     @lru_cache(AHEAD)
     def look(path: Path) -> tuple[Image.Image, Image.Image]:
         picture = load_picture(path)
-        return picture, to_frame(picture, pipeline.preset.frame_px)
+        return picture, pipeline.preset.frame.show(picture)
 
     def read(sample: Sample) -> _Open | Record:
         try:

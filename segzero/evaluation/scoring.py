@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from segzero.contract import Answer, Target, mask_to_box, parse_answer
+from segzero.contract import Answer, Target, mask_to_box
 from segzero.data import LoadedSample, Sample
 from segzero.evaluation.metrics import hull_iou, overlap
 from segzero.evaluation.record import Record
@@ -37,18 +37,18 @@ class Attempt:
 
 def attempt_each(pipeline: Pipeline, answers: Sequence[tuple[Image.Image, str]]) -> list[Attempt]:
     """Read answers about upright pictures, and mark what they point at, all together."""
-    frame_wh, dialect = (pipeline.preset.frame_px,) * 2, pipeline.preset.dialect
+    preset = pipeline.preset
     said = []
     for picture, text in answers:
         text = text.encode("utf-8", "replace").decode("utf-8")  # a server may send halves of characters
-        said.append((text, parse_answer(text, dialect, frame_wh, picture.size)))
+        said.append((text, preset.parse(text, picture.size)))
     pairs = zip(answers, said, strict=True)
     pointed = [(picture, each.targets) for (picture, _), (_, each) in pairs if each.targets]
     marked = iter(pipeline.segmenter.segment_each(pointed))
     attempts = []
     for (picture, _), (text, each) in zip(answers, said, strict=True):
         found = next(marked) if each.targets else None
-        released = dialect.released(text, frame_wh, picture.size)
+        released = preset.dialect.released(text, preset.frame, picture.size)
         by_mercy = each.status != "unreadable" and released != list(each.targets)
         attempts.append(_attempt(picture, text, each, found, by_mercy))
     return attempts

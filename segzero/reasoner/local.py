@@ -1,7 +1,7 @@
 """A reasoner in this process: a vision-language model that thinks aloud about a picture, token by token.
 
     reasoner = Reasoner.load("assets/mini/reasoner")
-    for delta in reasoner.stream(to_frame(picture, 280), MULTI.prompt("What keeps me dry?")): ...
+    for delta in reasoner.stream(preset.frame.show(picture), MULTI.prompt("What keeps me dry?")): ...
 
 Greedy, as the published results are, unless an evaluation draws; a repetition penalty that the weights were
 published with stays on.

@@ -10,7 +10,7 @@ import pytest
 
 from segzero.__main__ import main
 from segzero.cli import evaluate as command
-from segzero.contract import MINI, PRESETS, SINGLE
+from segzero.contract import MINI, PRESETS, SINGLE, Frame
 from segzero.data import write_dataset
 from segzero.evaluation import Process, read_records
 from segzero.pipeline import Pipeline
@@ -148,7 +148,7 @@ def test_a_question_is_asked_as_the_published_evaluation_did(monkeypatch, preset
     monkeypatch.setattr(command, "load_pipeline", lambda args: pipeline)
     assert main(["evaluate", "--data", "quoted", "--out", "run", "--preset", preset]) == 0
     assert prompts == [PRESET.dialect.ask[0] + asked + PRESET.dialect.ask[1]]
-    assert totals()["settings"].get("question_trim") == (None if trim == "." else '."?!')
+    assert totals()["settings"].get("question_trim") == (None if trim is None else '."?!')
     assert MINI.dialect.prompt(QUOTED) != prompts[0] or preset != "visionreasoner-7b"  # training keeps them
 
 
@@ -182,7 +182,7 @@ def test_all_that_only_ours_reads_is_counted(monkeypatch):
             for request in requests:
                 yield request.key, SINGLE_ANSWERS[items[int(request.key[0])].question][0]
 
-    pipeline = Pipeline(Talker(), Segmenter(), replace(PRESET, dialect=SINGLE, frame_px=840))
+    pipeline = Pipeline(Talker(), Segmenter(), replace(PRESET, dialect=SINGLE, frame=Frame(frame_px=840)))
     monkeypatch.setattr(command, "load_pipeline", lambda args: pipeline)
     assert main(["evaluate", "--data", "single", "--out", "run"]) == 0
     by_mercy = {r.question: r.by_mercy for r in read_records(Path("run/samples.jsonl"))}

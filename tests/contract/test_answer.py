@@ -10,15 +10,16 @@ import time
 
 import pytest
 
-from segzero.contract import MULTI, STOP, Answer, AnswerStream, Target, parse_answer
+from segzero.contract import MULTI, STOP, Answer, AnswerStream, Frame, Target, parse_answer
 from segzero.contract.answer import DIALECTS, SINGLE
 from tests.contract.answer_cases import CASES, CAT, CAT_TARGET, CUP, DOG, DOG_TARGET, answer
 
 FRAME, PICTURE = (840, 840), (640, 360)
+SQUARE = Frame(frame_px=840)
 
 
 def read(text, dialect=MULTI, image_wh=PICTURE):
-    return parse_answer(text, dialect, FRAME, image_wh)
+    return parse_answer(text, dialect, SQUARE, image_wh)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -36,17 +37,17 @@ def test_reading(case):
 def test_a_stream_reads_the_same_however_it_is_cut(case):
     _, text, *_, dialect = case
     rng = random.Random(case.name)
-    whole = AnswerStream(dialect, FRAME, PICTURE)
+    whole = AnswerStream(dialect, SQUARE, PICTURE)
     fed_at_once = whole.feed(text)
     for longest in (1, 3, 40):
-        stream = AnswerStream(dialect, FRAME, PICTURE)
+        stream = AnswerStream(dialect, SQUARE, PICTURE)
         fed, thoughts, at = [], [], 0
         while at < len(text):
             end = at + rng.randint(1, longest)
             fed += stream.feed(text[at:end])
             thoughts.append(stream.thinking)
             at = end
-        assert stream.finish() == parse_answer(text, dialect, FRAME, PICTURE)
+        assert stream.finish() == parse_answer(text, dialect, SQUARE, PICTURE)
         assert fed == fed_at_once == list(stream.finish().targets[: len(fed)])
         assert (stream.text, stream.closed) == (whole.text, whole.closed)
         if "<answer>" in text:
@@ -71,10 +72,10 @@ def test_noise_is_read_without_an_error_and_the_same_however_cut(seed):
     for _ in range(200):
         text = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 40)))
         for dialect in DIALECTS.values():
-            stream = AnswerStream(dialect, FRAME, PICTURE)
+            stream = AnswerStream(dialect, SQUARE, PICTURE)
             fed = [target for char in text for target in stream.feed(char)]
             got = stream.finish()
-            assert got == parse_answer(text, dialect, FRAME, PICTURE)
+            assert got == parse_answer(text, dialect, SQUARE, PICTURE)
             assert fed == list(got.targets[: len(fed)])
             assert (got.status == "ok") == bool(got.targets)
             assert got.problem or got.status != "unreadable"
@@ -85,7 +86,7 @@ def test_noise_is_read_without_an_error_and_the_same_however_cut(seed):
 
 
 def test_a_target_comes_with_its_closing_brace():
-    stream = AnswerStream(MULTI, FRAME, PICTURE)
+    stream = AnswerStream(MULTI, SQUARE, PICTURE)
     assert stream.feed(f"<think>A.</think><answer>[{DOG[:-1]}") == []
     assert stream.feed("}") == [DOG_TARGET]
     assert stream.feed(f", {CAT}") == [CAT_TARGET]
@@ -99,7 +100,7 @@ def test_a_target_comes_with_its_closing_brace():
 
 
 def test_the_thought_grows_without_its_tags():
-    stream = AnswerStream(MULTI, FRAME, PICTURE)
+    stream = AnswerStream(MULTI, SQUARE, PICTURE)
     seen = []
     for delta in ("<th", "ink>", "A dog", " a < b", "</th", "ink>", "\n<answer>[", DOG, "]</answer>"):
         stream.feed(delta)
@@ -125,7 +126,7 @@ def test_the_thought_of_a_whole_answer(case, text, thinking):
 
 
 def test_the_first_hundred_of_two_hundred_targets_are_kept():
-    stream = AnswerStream(MULTI, FRAME, PICTURE)
+    stream = AnswerStream(MULTI, SQUARE, PICTURE)
     assert len(stream.feed(answer("[" + ", ".join([DOG] * 200) + "]"))) == 100
     got = stream.finish()
     assert (got.status, len(got.targets)) == ("ok", 100)
@@ -139,7 +140,7 @@ def test_problems_name_the_targets_in_the_order_written():
 
 
 def test_long_texts_take_time_in_proportion():
-    stream = AnswerStream(MULTI, FRAME, PICTURE)
+    stream = AnswerStream(MULTI, SQUARE, PICTURE)
     start = time.process_time()  # of this process alone, whatever else runs
     for char in "<think>" + "a < b > c { " * 20_000 + "</think><answer>[" + "{ " * 50_000:
         stream.feed(char)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segzero.contract import MULTI, SINGLE, STOP, AnswerStream, Target, parse_answer
+from segzero.contract import MULTI, SINGLE, STOP, AnswerStream, Frame, Target, parse_answer
 from segzero.contract.geometry import clip_point, scale_box, scale_point
 from tests.contract.answer_cases import CAT, CUP, DOG, answer
 
 FRAME, PICTURE = (840, 840), (640, 360)
+SQUARE = Frame(frame_px=840)
 FAST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 PIECES = ["<think>", "</think>", "<answer>", STOP, "```json\n", "```", DOG, CAT, CUP, "[", "]", "{", "}"]
@@ -41,16 +42,16 @@ DIALECTS = st.sampled_from([MULTI, SINGLE])
 @FAST
 @given(TEXTS, DIALECTS, st.lists(st.integers(1, 20), min_size=1, max_size=5))
 def test_any_text_is_read_and_streamed_it_is_read_the_same(text, dialect, cuts):
-    stream, at, turn = AnswerStream(dialect, FRAME, PICTURE), 0, 0
+    stream, at, turn = AnswerStream(dialect, SQUARE, PICTURE), 0, 0
     while at < len(text):
         stream.feed(text[at : at + cuts[turn % len(cuts)]])
         at += cuts[turn % len(cuts)]
         turn += 1
-        so_far = AnswerStream(dialect, FRAME, PICTURE)
+        so_far = AnswerStream(dialect, SQUARE, PICTURE)
         so_far.feed(text[:at])
         assert stream.thinking == so_far.thinking  # asked at each piece or at the end alone
     got = stream.finish()
-    assert got == parse_answer(text, dialect, FRAME, PICTURE)
+    assert got == parse_answer(text, dialect, SQUARE, PICTURE)
     assert (got.status == "ok") == bool(got.targets)
     assert got.problem.isprintable() and (got.problem or got.status != "unreadable")
     for target in got.targets:
@@ -76,7 +77,7 @@ def targets(draw, wh: tuple[int, int]) -> Target:
 def test_what_a_dialect_writes_is_read_where_it_is_in_the_picture(data, dialect, picture):
     target = data.draw(targets(FRAME))
     target = Target(target.box_xyxy, target.points_xy[: dialect.points_per_target])
-    got = parse_answer(answer(dialect.write([target])), dialect, FRAME, picture)
+    got = parse_answer(answer(dialect.write([target])), dialect, SQUARE, picture)
     (found,) = got.targets
     for is_y, size in enumerate(picture):
         for written, read in zip(target.box_xyxy[is_y::2], found.box_xyxy[is_y::2], strict=True):
@@ -115,7 +116,7 @@ class Counted(list):
 @pytest.mark.parametrize("thought", ["a < b, so the dog it is. ", " ", "<answer> is a word. ", "<answe"])
 def test_a_thought_that_is_asked_for_at_each_piece_is_read_in_proportion_to_its_length(thought):
     def work(repeats: int) -> int:
-        stream = AnswerStream(MULTI, FRAME, PICTURE)
+        stream = AnswerStream(MULTI, SQUARE, PICTURE)
         stream._chars = Counted()
         text = "<think>" + thought * repeats + f"</think><answer>[{DOG}]{STOP}"
         for start in range(0, len(text), 4):

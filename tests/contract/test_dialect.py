@@ -1,4 +1,4 @@
-"""The two dialects: prompts, written answers, ground truths.
+"""The three dialects: prompts, written answers, ground truths.
 
 python -m pytest tests/contract/test_dialect.py
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from segzero.contract import MULTI, Answer, Target, parse_answer
+from segzero.contract import MULTI, STAR, Answer, Frame, Target, parse_answer
 from segzero.contract.answer import DIALECTS, SINGLE
 
 FRAME = (840, 840)
+SQUARE = Frame(frame_px=840)
 DOG_TARGET = Target((64, 72, 320, 360), ((160, 180),))
 
 
@@ -29,6 +30,18 @@ def test_prompts_are_letter_for_letter_those_of_training():
         "in JSON format.i.e., <think> thinking process here </think><answer>"
         '[{"bbox_2d": [10,100,200,210], "point_2d": [30,110]}, '
         '{"bbox_2d": [225,296,706,786], "point_2d": [302,410]}]</answer>'
+    )
+    assert STAR.prompt('"What keeps Me dry?!"') == (
+        'Please find "what keeps me dry" with bbox(es) and point(s). Also provide a short label for '
+        'each object. First, understand and summarize what the query —"what keeps me dry"— is likely '
+        "referring to (which object or concept). Then apply this to the image and find the matched "
+        "target object(s). Return ALL matching instances; if there are no matches, return an empty "
+        "list (<answer>[]</answer>). double-check none are missed. Output the thinking process in "
+        "<think> </think> and final answer in <answer> </answer> tags. Output the bbox(es) and "
+        "point(s) inside the interested object(s), along with a short label, in JSON format. i.e., "
+        '<think> thinking process (step-by-step reasoning) here </think> <answer>[{"label": "chair", '
+        '"bbox_2d": [10,100,200,210], "point_2d": [30,110]}, {"label": "train track", "bbox_2d": '
+        '[225,296,706,786], "point_2d": [302,410]}]</answer>'
     )
 
 
@@ -56,6 +69,13 @@ def test_the_question_is_lower_cased_loses_its_full_stops_and_is_otherwise_data(
             [Target((1, 2, 3, 4), ((5, 6), (7, 8)))],
             '{"bbox": [1,2,3,4], "points_1": [5,6], "points_2": [7,8]}',
         ),
+        (
+            "named",
+            STAR,
+            [Target((1, 2, 3, 4), ((5, 6),), 'the "red" cup'), Target((1, 2, 3, 4), ((5, 6),))],
+            '[{"label": "the \\"red\\" cup", "bbox_2d": [1,2,3,4], "point_2d": [5,6]}, '
+            '{"label": "object", "bbox_2d": [1,2,3,4], "point_2d": [5,6]}]',
+        ),
     ],
 )
 def test_writing(case, dialect, targets, text):
@@ -64,9 +84,10 @@ def test_writing(case, dialect, targets, text):
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_what_is_written_is_read_back_clean(dialect):
-    target = Target((84, 168, 420, 840), ((210, 420), (105, 210))[: dialect.points_per_target])
+    points = ((210, 420), (105, 210))[: dialect.points_per_target]
+    target = Target((84, 168, 420, 840), points, "a cup" if dialect.labels else "")
     text = f"<think>A thought.</think><answer>{dialect.write([target])}</answer>"
-    got = parse_answer(text, dialect, FRAME, FRAME)
+    got = parse_answer(text, dialect, SQUARE, FRAME)
     assert got == Answer("ok", "A thought.", (target,), "")
 
 
@@ -97,6 +118,7 @@ def test_ground_truths_of_the_training_sets():
         (SINGLE, "<box>(1,2),(3,4)</box>"),
         (SINGLE, "<box>(9,2),(3,4)</box><points>(1,3),(2,3)</points>"),
         (MULTI, ""),
+        (MULTI, "[3]"),
         (MULTI, "{}"),
         (MULTI, '[{"bbox_2d": [1,2,3,4]}]'),
         (MULTI, '[{"bbox_2d": [1,2,3], "point_2d": [1,2]}]'),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from segzero.contract import Frame, FrameError, Target
 
-SQUARE = Frame(side_px=840)
-THOUSANDTHS = Frame(side_px=840, grid=1000)
+SQUARE = Frame(frame_px=840)
+THOUSANDTHS = Frame(frame_px=840, grid=1000)
 OWN_SHAPE = Frame(max_pixels=1_003_520, multiple=28)
 
 
@@ -27,9 +28,17 @@ def test_what_a_picture_is_shown_as(frame: Frame, image_wh: tuple[int, int], sho
     assert frame.shown_wh(image_wh) == shown_wh
 
 
+def test_a_square_is_squashed_bilinearly():
+    # Two pixels, black and white, made four wide: bilinear gives 0, 64, 191, 255.
+    picture = Image.fromarray(np.array([[[0] * 3, [255] * 3]], dtype=np.uint8))
+    frame = Frame(frame_px=4).show(picture)
+    assert frame.size == (4, 4)
+    assert np.asarray(frame)[2, :, 0].tolist() == [0, 64, 191, 255]
+
+
 def test_showing_is_the_resize_that_models_were_trained_with():
     picture = Image.linear_gradient("L").convert("RGB").resize((60, 40))
-    square = Frame(side_px=84).show(picture)
+    square = Frame(frame_px=84).show(picture)
     assert square.tobytes() == picture.resize((84, 84), Image.Resampling.BILINEAR).tobytes()
     own = Frame(max_pixels=84 * 84).show(picture)
     assert own.tobytes() == picture.resize((56, 28), Image.Resampling.BICUBIC).tobytes()
@@ -76,7 +85,7 @@ def test_what_a_model_is_to_write(frame: Frame, box: tuple, point: tuple):
 
 
 def test_rows_first():
-    frame = Frame(side_px=896, grid=1000, order="yxyx")
+    frame = Frame(frame_px=896, grid=1000, order="yxyx")
     assert frame.ordered([1, 2, 3, 4]) == [2, 1, 4, 3] and frame.ordered([5, 6]) == [6, 5]
     assert SQUARE.ordered([1, 2, 3, 4]) == [1, 2, 3, 4]
 
@@ -84,16 +93,16 @@ def test_rows_first():
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({}, "a square of side_px, or"),
-        ({"side_px": 840, "max_pixels": 10**6}, "a square of side_px, or"),
-        ({"side_px": 0}, "side_px is a whole number from 1"),
-        ({"side_px": 840.0}, "side_px is a whole number"),
-        ({"side_px": True}, "side_px is a whole number"),
-        ({"side_px": 840, "grid": 1}, "grid is a whole number from 2"),
-        ({"side_px": 840, "grid": "1000"}, "grid is a whole number"),
+        ({}, "a square of frame_px, or"),
+        ({"frame_px": 840, "max_pixels": 10**6}, "a square of frame_px, or"),
+        ({"frame_px": 0}, "frame_px is a whole number from 1"),
+        ({"frame_px": 840.0}, "frame_px is a whole number"),
+        ({"frame_px": True}, "frame_px is a whole number"),
+        ({"frame_px": 840, "grid": 1}, "grid is a whole number from 2"),
+        ({"frame_px": 840, "grid": "1000"}, "grid is a whole number"),
         ({"max_pixels": 100, "multiple": 28}, "max_pixels is a whole number from 784"),
         ({"max_pixels": 10**6, "multiple": 0}, "multiple is a whole number"),
-        ({"side_px": 840, "order": "xywh"}, "order is xyxy or yxyx, not 'xywh'"),
+        ({"frame_px": 840, "order": "xywh"}, "order is xyxy or yxyx, not 'xywh'"),
     ],
 )
 def test_frames_that_no_model_has(given: dict, words: str):

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from segzero.contract import (
     Target,
@@ -20,7 +19,6 @@ from segzero.contract import (
     mask_to_box,
     mask_to_points,
     scale_target,
-    to_frame,
 )
 from segzero.contract.geometry import scale_box, scale_point
 
@@ -141,17 +139,6 @@ def test_an_empty_mask_and_another_count_are_refused():
         mask_to_points(np.zeros((3, 4), dtype=bool))
     with pytest.raises(ValueError, match="one or two"):
         mask_to_points(np.ones((3, 4), dtype=bool), 3)
-
-
-def test_to_frame_squashes_bilinear():
-    # Two pixels, black and white, made four wide: bilinear gives 0, 64, 191, 255.
-    picture = Image.fromarray(np.array([[[0] * 3, [255] * 3]], dtype=np.uint8))
-    frame = to_frame(picture, 4)
-    assert frame.size == (4, 4)
-    assert np.asarray(frame)[2, :, 0].tolist() == [0, 64, 191, 255]
-    assert to_frame(Image.new("RGB", PICTURE), 840).size == FRAME
-    with pytest.raises(ValueError, match="RGB"):
-        to_frame(Image.new("L", PICTURE), 840)
 
 
 def test_a_target_holds_plain_floats():

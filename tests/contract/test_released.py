@@ -14,7 +14,7 @@ from hypothesis import example, given
 
 from segzero.contract import MULTI, SINGLE, Target, parse_answer
 from tests.contract.answer_cases import CASES, CUP, CUP_TARGET, DOG, DOG_TARGET, answer
-from tests.contract.test_answer_properties import DIALECTS, FAST, FRAME, PICTURE, TEXTS
+from tests.contract.test_answer_properties import DIALECTS, FAST, PICTURE, SQUARE, TEXTS
 
 
 def script_single(text, x_factor, y_factor):
@@ -73,7 +73,7 @@ def plain(targets):
 @example(answer(f"[{DOG}]"), MULTI)
 @example(answer(CUP), SINGLE)
 def test_what_is_read_as_released_is_what_the_script_reads(text, dialect):
-    ours, theirs = dialect.released(text, FRAME, PICTURE), script(text, dialect)
+    ours, theirs = dialect.released(text, SQUARE, PICTURE), script(text, dialect)
     assert ours is None or plain(ours) == theirs
 
 
@@ -89,8 +89,8 @@ def test_what_the_script_refuses_is_mercy(case):
 
 
 def check_bound(text, dialect):
-    answer = parse_answer(text, dialect, FRAME, PICTURE)
-    mercy = answer.status != "unreadable" and dialect.released(text, FRAME, PICTURE) != list(answer.targets)
+    answer = parse_answer(text, dialect, SQUARE, PICTURE)
+    mercy = answer.status != "unreadable" and dialect.released(text, SQUARE, PICTURE) != list(answer.targets)
     if answer.status != "unreadable" and script(text, dialect) != plain(answer.targets):
         assert mercy  # the script refuses it, or reads other numbers
 
@@ -122,7 +122,7 @@ def check_bound(text, dialect):
     ],
 )
 def test_the_scripts_ways(case, text, dialect, expected):
-    found = dialect.released(text, FRAME, PICTURE)
+    found = dialect.released(text, SQUARE, PICTURE)
     if expected == "another":
         assert found != [CUP_TARGET] and isinstance(found[0], Target)
         return

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from segzero.contract import MULTI, parse_answer
+from segzero.contract import MULTI, Frame, parse_answer
 from train.mini.language import Question
 from train.mini.language.knowledge import names
 from train.mini.language.tokenizer import build_processor, build_tokenizer
@@ -48,7 +48,7 @@ def test_an_answer_is_written_as_the_dialect_writes_it_and_reads_back(encoder, s
         "<think>Rain is wet. The umbrella helps.</think>"
         '<answer>[{"bbox_2d": [112,112,167,167], "point_2d": [140,139]}]</answer><|im_end|>'
     )
-    (target,) = parse_answer(said, MULTI, (168, 168), (336, 168)).targets
+    (target,) = parse_answer(said, MULTI, Frame(frame_px=168), (336, 168)).targets
     assert target.box_xyxy == (224, 112, 334, 167)
     assert (
         answer_of(encoder, batch, 0, 2) == "<think>There is no car here.</think><answer>[]</answer><|im_end|>"

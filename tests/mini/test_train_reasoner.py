@@ -111,7 +111,7 @@ def test_what_is_bundled_is_rounded_and_what_is_trained_on_is_not(processor, tmp
     assert run.averaged.dtype == torch.float32
     bundled = tmp_path / "bundled" / "model.safetensors"
     assert bundled.stat().st_size < 9e6
-    assert preset_for_folder(tmp_path / "bundled", MINI).frame_px == MINI.frame_px
+    assert preset_for_folder(tmp_path / "bundled", MINI).frame == MINI.frame
     opened = {
         name: AutoModelForImageTextToText.from_pretrained(tmp_path / name, dtype=torch.float32).state_dict()
         for name in ("trained", "bundled")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from page.corrections import Corrections
-from segzero.contract import MINI
+from segzero.contract import MINI, Frame
 from segzero.data import load_sample, read_samples
 from tests.shared.fakes import result_of
 
@@ -41,7 +41,7 @@ def test_evaluation_reads_what_was_saved(photo: Path, tmp_path: Path):
 def test_the_trainer_reads_what_was_saved(photo: Path, tmp_path: Path):
     data = pytest.importorskip("train.data", reason="the trainer's libraries are missing")
     Corrections(tmp_path / "kept").add(result_of((40, 60), "left", question="Which side?"), photo)
-    rows, report = data.load(str(tmp_path / "kept"), replace(MINI, frame_px=168))
+    rows, report = data.load(str(tmp_path / "kept"), replace(MINI, frame=Frame(frame_px=168)))
     assert (report.used, report.left_out) == (1, ())
     assert rows[0]["prompt"][0]["content"] == MINI.dialect.prompt("Which side?")
     assert (rows[0]["img_width"], rows[0]["img_height"], rows[0]["frame_px"]) == (40, 60, 168)

@@ -5,6 +5,7 @@ rows = make_rows(tmp_path); trainer = make_trainer(Trainer, save_tiny_reasoner(t
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import datasets
@@ -14,7 +15,7 @@ from PIL import Image
 from transformers import AutoProcessor, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from segzero.contract import MULTI, to_frame
+from segzero.contract import MULTI, Frame
 from segzero.pictures import load_picture
 
 FRAME_PX = 56
@@ -35,6 +36,7 @@ def make_rows(folder: Path, count: int = 4) -> datasets.Dataset:
                 "image": str(path),
                 "solution": '[{"bbox_2d": [10,10,40,40], "point_2d": [20,20]}]',
                 "frame_px": FRAME_PX,
+                "frame": json.dumps({"frame_px": FRAME_PX}),
             }
         )
     return datasets.Dataset.from_list(rows)
@@ -45,7 +47,10 @@ def decoded(rows: datasets.Dataset) -> datasets.Dataset:
 
     def decode(batch: dict) -> dict:
         pairs = zip(batch["image"], batch["frame_px"], strict=True)
-        return {**batch, "image": [to_frame(load_picture(path), frame_px) for path, frame_px in pairs]}
+        return {
+            **batch,
+            "image": [Frame(frame_px=frame_px).show(load_picture(path)) for path, frame_px in pairs],
+        }
 
     return rows.with_transform(decode)
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from segzero.contract import MULTI, Preset, Target
+from segzero.contract import MULTI, Frame, Preset, Target
 from segzero.pipeline import Pipeline
 from segzero.segmenter import Masks
 
-PRESET = Preset(name="test", reasoner="", segmenter="", frame_px=100, dialect=MULTI)
+PRESET = Preset(name="test", reasoner="", segmenter="", frame=Frame(frame_px=100), dialect=MULTI)
 WH = (200, 50)  # a frame pixel is 2 picture pixels across and half a pixel down
 ONE = '{"bbox_2d": [10, 20, 30, 60], "point_2d": [20, 40]}'
 TWO = '{"bbox_2d": [50, 0, 100, 100], "point_2d": [70, 50]}'

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from segzero.contract import MINI as BUNDLED
+from segzero.contract import Frame
 
 WH = (60, 40)
-MINI = replace(BUNDLED, frame_px=168)  # 2.8 and 4.2 times the picture: numbers to check by hand
+MINI = replace(BUNDLED, frame=Frame(frame_px=168))  # 2.8 and 4.2 times the picture: numbers to check by hand
 
 
 def box_mask(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:

@@ -114,7 +114,7 @@ def test_a_run_goes_from_data_to_a_model_that_opens(model, pictures, tmp_path, c
     for folder in (out / "model", out / "checkpoint-2"):
         Reasoner.load(folder)
         preset = preset_for_folder(folder, PRESETS["seg-zero-7b"])
-        assert (preset.frame_px, preset.dialect.name, preset.max_new_tokens) == (280, "multi", 8)
+        assert (preset.frame.frame_px, preset.dialect.name, preset.max_new_tokens) == (280, "multi", 8)
         assert "--max_steps 2" in (folder / "recipe.yaml").read_text(encoding="utf-8")
     assert {path.name for path in (out / "sheets").iterdir()} == {"step-000000.html", "step-000001.html"}
 

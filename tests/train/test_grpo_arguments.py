@@ -53,7 +53,7 @@ def test_a_recipe_reads(path: Path, tmp_path):
     run, args, model, text = read_arguments(["--config", str(path), "--output_dir", str(tmp_path), *CPU])
     preset = PRESETS[run.preset]
     assert (model.model_name_or_path or preset.reasoner) and run.max_prompt_length >= (
-        preset.frame_px // 28
+        preset.frame.frame_px // 28
     ) ** 2
     assert args.per_device_train_batch_size == args.num_generations  # a micro-batch is a group
     assert text.startswith("# train/grpo.py --config") and text.endswith(path.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def test_a_published_recipe_has_the_published_values(name, beta, length, rewards
     run, args, model, _ = read_arguments(["--config", str(path), "--output_dir", str(tmp_path), *CPU])
     assert {key: getattr(args, key) for key in PUBLISHED} == PUBLISHED
     assert (args.beta, args.max_completion_length, run.rewards) == (beta, length, rewards)
-    assert (PRESETS[run.preset].dialect.name, PRESETS[run.preset].frame_px) == (dialect, 840)
+    assert (PRESETS[run.preset].dialect.name, PRESETS[run.preset].frame.frame_px) == (dialect, 840)
     assert 8 * args.per_device_train_batch_size * args.gradient_accumulation_steps == 16 * 8  # on 8 GPUs
     assert model.dtype == "float32" and not model.use_peft and "Qwen2.5-VL" in model.model_name_or_path
 

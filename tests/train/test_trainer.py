@@ -15,7 +15,7 @@ from peft import LoraConfig
 from PIL import Image
 from trl import GRPOTrainer
 
-from segzero.contract import to_frame
+from segzero.contract import Frame
 from segzero.pictures import load_picture
 from segzero.reasoner import Reasoner
 from tests.shared.grpo_runs import Gradients, decoded, luck, make_rows, make_trainer
@@ -121,7 +121,7 @@ def test_held_out_rows_are_answered_as_the_app_answers(model, rows, tmp_path):
         Trainer, model, rows, tmp_path, judge=judge, eval_dataset=rows, per_device_eval_batch_size=3
     )
     assert trainer.evaluate()["eval_gIoU"] == pytest.approx((0 + 1 + 2 + 3) / 4)
-    frames = [to_frame(load_picture(row["image"]), row["frame_px"]) for row in rows]
+    frames = [Frame(frame_px=row["frame_px"]).show(load_picture(row["image"])) for row in rows]
     prompts = [row["prompt"][0]["content"] for row in rows]
     assert heard == Reasoner.load(model, max_new_tokens=12).generate(frames, prompts)
 

@@ -32,6 +32,7 @@ Rows that cannot be used are in the report, each with its reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ _FEATURES = datasets.Features(
         "image": _TEXT,
         "solution": _TEXT,
         "frame_px": _COUNT,
+        "frame": _TEXT,
         "img_width": _COUNT,
         "img_height": _COUNT,
         "masks": [{"size": [_COUNT], "counts": _TEXT}],
@@ -157,7 +159,8 @@ def _record(row: Row, preset: Preset) -> dict:
         "prompt": [{"role": "user", "content": preset.dialect.prompt(row.question)}],
         "image": row.image,
         "solution": row.solution,
-        "frame_px": preset.frame_px,
+        "frame_px": preset.frame.numbers_px,
+        "frame": json.dumps(preset.frame.settings),
         "img_width": row.wh[0],
         "img_height": row.wh[1],
         "masks": None if row.masks is None else list(row.masks),

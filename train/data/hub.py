@@ -24,7 +24,7 @@ from train.data.rows import Row, Unusable, frame_solution
 from train.solution import read_solution
 
 COLUMNS = ("problem", "solution", "image")
-PUBLISHED_WH = (SEG_ZERO_7B.frame_px, SEG_ZERO_7B.frame_px)
+PUBLISHED_WH = (SEG_ZERO_7B.frame.numbers_px,) * 2
 
 
 def hub_rows(dataset: datasets.Dataset, preset: Preset, folder: Path) -> Iterator[Row | LeftOut]:
@@ -57,7 +57,7 @@ def _row(record: dict, name: str, preset: Preset, folder: Path) -> Row:
         dialect, targets = read_solution(record["solution"])
     except (TypeError, ValueError) as error:
         raise Unusable("the solution cannot be read", error) from error
-    if dialect is preset.dialect and (preset.frame_px, preset.frame_px) == PUBLISHED_WH:
+    if dialect is preset.dialect and preset.frame == SEG_ZERO_7B.frame:
         solution = record["solution"]  # to the letter: the published rewards read this very text
     else:
         solution = frame_solution(targets, PUBLISHED_WH, preset)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segzero.contract import Preset, Target, scale_target
+from segzero.contract import Preset, Target
 from segzero.data import LeftOut
 from train.solution import write_solution
 
@@ -48,23 +48,13 @@ def frame_solution(targets: Sequence[Target], wh: tuple[int, int], preset: Prese
 
     Raises Unusable when an object has no area left in whole pixels, or the dialect cannot say it.
     """
-    frame_wh = (preset.frame_px, preset.frame_px)
-    inside = [_whole(scale_target(target, wh, frame_wh), preset.frame_px - 1) for target in targets]
+    inside = [preset.frame.written(target, wh) for target in targets]
     for target in inside:
         x1, y1, x2, y2 = target.box_xyxy
         if x1 == x2 or y1 == y2:
-            raise Unusable("an object is too small for the frame", f"{target.box_xyxy} of {preset.frame_px}")
+            most = preset.frame.numbers_px
+            raise Unusable("an object is too small for the frame", f"{target.box_xyxy} of {most}")
     try:
         return write_solution(inside, preset.dialect)
     except ValueError as error:
         raise Unusable(f"the {preset.dialect.name} dialect cannot say it", error) from error
-
-
-def _whole(target: Target, most: int) -> Target:
-    """Rounded to whole pixels, from 0 to `most`."""
-
-    def fit(value: float) -> int:
-        return min(max(round(value), 0), most)
-
-    x1, y1, x2, y2 = map(fit, target.box_xyxy)
-    return Target((x1, y1, x2, y2), tuple((fit(x), fit(y)) for x, y in target.points_xy))

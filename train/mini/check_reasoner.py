@@ -17,17 +17,17 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from segzero.contract import MINI, MULTI, box_iou, parse_answer, preset_for_folder, to_frame
+from segzero.contract import MINI, MULTI, Preset, box_iou, preset_for_folder
 from segzero.reasoner import Reasoner
 from train.mini.language import Question, load_knowledge, sample_question
 from train.mini.learning.reasoner_stream import scene_size
 from train.mini.world import Composer, Scene, World
 
 
-def score(scene: Scene, question: Question, text: str, frame_px: int) -> dict[str, float]:
+def score(scene: Scene, question: Question, text: str, preset: Preset) -> dict[str, float]:
     """right, box and parsed of one answer; for a question that nothing matches, 1 for an honest `[]`."""
     wh = scene.image.shape[1], scene.image.shape[0]
-    answer = parse_answer(text, MULTI, (frame_px, frame_px), wh)
+    answer = preset.parse(text, wh)
     said = [target.box_xyxy for target in answer.targets]
     parsed = float(answer.status != "unreadable")
     if not question.targets:
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=256)
     parser.add_argument("--show", type=int, default=6, help="print this many answers")
     args = parser.parse_args()
-    frame_px = preset_for_folder(args.model, MINI).frame_px
+    preset = preset_for_folder(args.model, MINI)
     reasoner = Reasoner.load(args.model, device="cpu", max_new_tokens=200)
     composer = Composer(World.load(concepts=set(load_knowledge().taught)), args.split)
     wording = "train" if args.split == "train" else "test"
@@ -58,10 +58,10 @@ def main() -> None:
         pairs = [
             (scene, question) for scene in scenes for question in sample_question(scene, rng, wording, 1)
         ]
-        frames = [to_frame(Image.fromarray(scene.image), frame_px) for scene, _ in pairs]
+        frames = [preset.frame.show(Image.fromarray(scene.image)) for scene, _ in pairs]
         texts = reasoner.generate(frames, [MULTI.prompt(question.text) for _, question in pairs])
         for (scene, question), text in zip(pairs, texts, strict=True):
-            scores[question.kind].append(score(scene, question, text, frame_px))
+            scores[question.kind].append(score(scene, question, text, preset))
             if start == 0 and len(scores[question.kind]) == 1 and len(scores) <= args.show:
                 print(f"\n{question.text}\n  said: {text}\n  true: {question.thought}")
     everything = [line for lines in scores.values() for line in lines]

@@ -172,7 +172,7 @@ class Run:
     def begin(self, weights: Path) -> None:
         """Start from exported weights; the heads of the dense losses, which nobody keeps, start anew."""
         known = Qwen2_5_VLForConditionalGeneration.from_pretrained(weights, dtype=torch.float32).state_dict()
-        was_px = preset_for_folder(weights, MINI).frame_px
+        was_px = preset_for_folder(weights, MINI).frame.frame_px
         words = AutoTokenizer.from_pretrained(weights).get_vocab()
         now = self.processor.tokenizer.get_vocab()
         known = carried(known, words, now, was_px=was_px, frame_px=FRAME_PX)

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from segzero.contract import Answer, Box, Point, Target, box_iou, parse_answer
+from segzero.contract import Answer, Box, Frame, Point, Target, box_iou, parse_answer
 from segzero.pictures import decode_rle, load_picture
 from train.rewards import published as reference
 from train.rewards.reward_function import (
@@ -153,16 +153,17 @@ def _goes_round(thought: str) -> bool:
 def _read(text: str, solution: str, frame_px: int) -> tuple[Answer, list[Target]]:
     """The answer and the truth, both in pixels of the frame."""
     dialect, truth = read_solution(solution)
-    return parse_answer(text, dialect, (frame_px, frame_px), (frame_px, frame_px)), truth
+    return parse_answer(text, dialect, Frame(frame_px=frame_px), (frame_px, frame_px)), truth
 
 
 # --------------------------------------------------------------------------------------------- with the masks
 
 
-def mask_reward(segmenter) -> Reward:
+def mask_reward(segmenter, shown: Frame | None = None) -> Reward:
     """A reward function that segments what an answer points at: 0 to 1, the masks' IoU with the true ones.
 
     segmenter: has `segment` as segzero.segmenter.Segmenter has it.
+    shown: the frame that says what an answer's numbers mean; None: pixels of a square of `frame_px`.
     The function takes the columns image (path or picture) and masks (COCO run lengths of each true object, in
     pixels of the upright picture). It returns None where masks is None. An unreadable answer gets 0; when
     nothing matches, saying so gets 1 and anything else 0.
@@ -189,7 +190,7 @@ def mask_reward(segmenter) -> Reward:
             if key not in pictures:
                 pictures[key] = load_picture(source)
             dialect, wh = read_solution(truth)[0], pictures[key].size
-            answer = parse_answer(text_of(completion), dialect, (frame, frame), wh)
+            answer = parse_answer(text_of(completion), dialect, shown or Frame(frame_px=frame), wh)
             rewards.append(_mask_iou(segmenter, pictures[key], answer, [decode_rle(rle) for rle in true]))
         return rewards
 

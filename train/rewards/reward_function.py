@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from segzero.contract import SEG_ZERO_7B
 
-PUBLISHED_FRAME_PX = SEG_ZERO_7B.frame_px
+PUBLISHED_FRAME_PX = SEG_ZERO_7B.frame.numbers_px
 """The frame of the public sets and of all thresholds; a column `frame_px` names another."""
 
 Reward = Callable[..., "list[float | None]"]

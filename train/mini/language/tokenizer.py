@@ -26,7 +26,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from segzero.contract import MINI, MULTI
 
-FRAME_PX = MINI.frame_px
+FRAME_PX = MINI.frame.frame_px
 SYSTEM = "You are a helpful assistant."
 SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",

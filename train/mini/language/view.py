@@ -76,7 +76,7 @@ class View:
 
     def places(self, ids: Iterable[int], axis: int = 0) -> list[int]:
         """Where objects are along x (axis 0) or y (1), in pixels of the frame, as a thought says it."""
-        return [min(round(self.center[i, axis] * MINI.frame_px), MINI.frame_px - 1) for i in ids]
+        return [min(round(self.center[i, axis] * MINI.frame.frame_px), MINI.frame.frame_px - 1) for i in ids]
 
     def groups(self, rng: np.random.Generator, least: int = 2) -> list[Group]:
         """Everything that a noun can gather: a concept seen `least` times, a category, all things."""

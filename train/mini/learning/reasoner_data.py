@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from segzero.contract import MULTI, Target, to_frame
+from segzero.contract import MULTI, Frame, Target
 from train.mini.language import Question, name_forms
 from train.mini.learning.model import CELL_PX, Packed
 from train.mini.world import Scene
@@ -144,7 +144,7 @@ def collate(encoder: Encoder, scenes: Sequence[Scene], questions: Sequence[Seque
     cell_box = np.zeros((len(scenes), encoder.side**2, 4), np.float32)
     frames = np.empty((len(scenes), encoder.frame_px, encoder.frame_px, 3), np.uint8)
     for row, (scene, asked) in enumerate(zip(scenes, questions, strict=True)):
-        frames[row] = np.asarray(to_frame(Image.fromarray(scene.image), encoder.frame_px))
+        frames[row] = np.asarray(Frame(frame_px=encoder.frame_px).show(Image.fromarray(scene.image)))
         boxes, points = encoder.in_frame(scene)
         share = encoder.cells(scene)
         cell_concept[row], cell_box[row] = _dense_targets(encoder, scene, share, boxes)

@@ -116,6 +116,8 @@ def _article(record: Record, images: Sequence[str]) -> str:
         facts.append(f"{pixels.intersection:,} of {pixels.union:,} pixels")
     if record.confidence is not None:
         facts.append(f"agreement {record.confidence:.2f} of {len(record.answers)} answers")
+    if names := ", ".join(target["label"] for target in record.targets if target.get("label")):
+        facts.append(names)
     shown = "".join(f"<li>{escape(fact)}</li>" for fact in facts if fact)
     picture = ""
     if images:

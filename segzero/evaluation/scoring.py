@@ -114,7 +114,8 @@ def _plain(chosen: Attempt) -> tuple[dict, ...]:
     """The targets as a record has them; without scores where the segmenter failed."""
     scores = chosen.scores or (None,) * len(chosen.targets)
     return tuple(
-        {
+        ({"label": target.label} if target.label else {})
+        | {
             "box_xyxy": list(target.box_xyxy),
             "points_xy": [list(point) for point in target.points_xy],
             "score": score,

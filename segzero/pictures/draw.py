@@ -1,4 +1,4 @@
-"""Draw a result on its picture: a tint and an outline per object, its box, its points, its number.
+"""Draw a result on its picture: a tint and an outline per object, its box, its points, its number and name.
 
 overlay(image, pipeline.run(image, "What keeps the rain off?")).save("overlay.png")
 """
@@ -45,7 +45,8 @@ def overlay(
     pen = ImageDraw.Draw(drawn)
     for index, target in enumerate(result.targets):
         if boxes:
-            _draw_box(pen, target, index, width_px, numbered=len(result.targets) > 1)
+            number = str(index + 1) if len(result.targets) > 1 else ""
+            _draw_box(pen, target, color_of(index), width_px, caption=f"{number} {target.label}".strip())
         if points:
             _draw_points(pen, target, color_of(index), radius_px=3 * width_px)
     return drawn
@@ -83,17 +84,15 @@ def _tint(pixels: np.ndarray, mask: np.ndarray, color: str, opacity: float, widt
         plane[edge] = value
 
 
-def _draw_box(pen: ImageDraw.ImageDraw, target: Target, index: int, width_px: int, *, numbered: bool) -> None:
+def _draw_box(pen: ImageDraw.ImageDraw, target: Target, color: str, width_px: int, *, caption: str) -> None:
     x1, y1, x2, y2 = target.box_xyxy
-    color = color_of(index)
     pen.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width_px)
-    if numbered:
+    if caption:
         font = ImageFont.load_default(size=max(10, 8 * width_px))
-        label = str(index + 1)
-        left, top, right, bottom = pen.textbbox((x1, y1), label, font=font)
+        left, top, right, bottom = pen.textbbox((x1, y1), caption, font=font)
         margin = 2 * width_px
         pen.rectangle((x1, y1, right + margin, bottom + margin), fill=color)
-        pen.text((x1 + margin / 2, y1 + margin / 2), label, font=font, fill="black")
+        pen.text((x1 + margin / 2, y1 + margin / 2), caption, font=font, fill="black")
 
 
 def _draw_points(pen: ImageDraw.ImageDraw, target: Target, color: str, radius_px: int) -> None:

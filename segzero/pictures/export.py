@@ -8,8 +8,8 @@ The JSON, version 1:
 
     {"version": 1, "preset": "mini", "question": "…", "image": {"width": 640, "height": 480},
      "status": "ok", "problem": "", "thinking": "…", "raw": "…", "tokens": 64, "seconds": {"total": 1.1, …},
-     "targets": [{"box_xyxy": [x1, y1, x2, y2], "points_xy": [[x, y]], "clicks": [[x, y, true]],
-                  "score": 0.94, "mask": {"size": [480, 640], "counts": "…"}}]}
+     "targets": [{"label": "", "box_xyxy": [x1, y1, x2, y2], "points_xy": [[x, y]],
+                  "clicks": [[x, y, true]], "score": 0.94, "mask": {"size": [480, 640], "counts": "…"}}]}
 
 Boxes and points are in pixels of the upright picture. Clicks are the points of corrections, true to add and
 false to remove. A mask is run-length encoded as in COCO, its size (H, W).
@@ -59,6 +59,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "seconds": {name: float(seconds) for name, seconds in result.seconds.items()},
         "targets": [
             {
+                "label": target.label,
                 "box_xyxy": [float(value) for value in target.box_xyxy],
                 "points_xy": [[float(x), float(y)] for x, y in target.points_xy],
                 "clicks": [[float(x), float(y), add] for (x, y), add in result.clicks.get(index, ())],
@@ -148,7 +149,7 @@ def _result(record: dict[str, Any]) -> Result:
         **{name: _text(record, name) for name in _TEXTS},
         tokens=int(record["tokens"]),
         targets=[
-            Target(tuple(each["box_xyxy"]), tuple(tuple(point) for point in each["points_xy"]))
+            Target(tuple(each["box_xyxy"]), tuple(tuple(point) for point in each["points_xy"]), _label(each))
             for each in objects
         ],
         masks=np.stack(masks) if masks else np.zeros((0, height, width), bool),
@@ -166,6 +167,11 @@ def _mask(encoded: dict[str, Any], wh: tuple[int, int]) -> np.ndarray:
     if encoded["size"] != [wh[1], wh[0]]:  # before anything of that size is made
         raise ValueError(f"a mask is not of the picture's size, {wh[0]} x {wh[1]}")
     return decode_rle(encoded)
+
+
+def _label(target: dict[str, Any]) -> str:
+    """Results that were saved before targets had labels have none."""
+    return _text(target, "label") if "label" in target else ""
 
 
 def _text(record: dict[str, Any], name: str) -> str:

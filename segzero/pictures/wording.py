@@ -32,7 +32,8 @@ def details(result: Result) -> str:
     for number, (target, score) in enumerate(zip(result.targets, result.scores, strict=True), start=1):
         box = ", ".join(f"{value:g}" for value in target.box_xyxy)
         points = " ".join(f"({x:g}, {y:g})" for x, y in target.points_xy)
-        lines.append(f"{number:>3}  box {box}  point {points or '-'}  score {score:.2f}")
+        name = f"{target.label}  " if target.label else ""
+        lines.append(f"{number:>3}  {name}box {box}  point {points or '-'}  score {score:.2f}")
     if result.problem:
         lines.append(f"note: {result.problem}")
     if result.status == "unreadable":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segzero.contract import MULTI, PRESETS, Target
+from segzero.contract import MULTI, PRESETS, AnswerStream, Target
 
 CASES = json.loads(Path(__file__).with_name("star_coords.json").read_text())
 """Made by StAR's code: numbers as Qwen3-VL writes them, and where they are in a picture."""
@@ -77,3 +77,31 @@ def test_only_star_has_names_and_the_numbers_as_written_are_kept():
     assert read.written == (Target((100, 200, 300, 400), ((150, 250),), "cup"),)
     assert STAR_8B.dialect is not MULTI
     assert PRESETS["visionreasoner-7b"].parse(text, (640, 480)).targets[0].label == ""
+
+
+DOG = '[{"label": "dog", "bbox_2d": [100, 200, 300, 400], "point_2d": [150, 250]}]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"<think>It barks.</think><answer>{DOG}</answer>", id="as asked"),
+        pytest.param(f"It barks.</think>\n\n<answer>{DOG}</answer>", id="its template opened the thought"),
+        pytest.param(f"\n\nIt barks.\n\n<answer>{DOG}</answer>", id="its template gave an empty thought"),
+        pytest.param(f"<think>\nIt barks.\n</think>\n\n<answer>\n{DOG}\n</answer>", id="with lines between"),
+    ],
+)
+def test_thoughts_wherever_they_come_are_streamed_as_thoughts(text: str):
+    stream, told, found = AnswerStream(STAR_8B.dialect, STAR_8B.frame, (1000, 1000)), [], []
+    for char in text:
+        found += stream.feed(char)
+        told.append(stream.thinking)
+    assert all("It barks.".startswith(thought) for thought in told) and told[-1] == "It barks."
+    assert [target.label for target in found] == ["dog"]  # as soon as its object closed, not at the end
+    assert stream.finish().status == "ok" and stream.finish().thinking == "It barks."
+
+
+def test_a_thought_that_never_ends_is_told():
+    read = STAR_8B.parse("<think>Let me see. The dog is on the left, no, on the right. Wait", (640, 480))
+    assert read.status == "unreadable" and "ends before any answer" in read.problem
+    assert read.thinking.endswith("Wait")

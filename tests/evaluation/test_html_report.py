@@ -36,6 +36,11 @@ def record(name: str, status: str = "ok", iou: float = 0.5, **more) -> Record:
     return Record(name, "p.png", status=status, **{**given, **more})
 
 
+def named(*labels: str) -> tuple[dict, ...]:
+    place = {"box_xyxy": [10, 0, 30, H], "points_xy": [[20, 5]], "score": 0.9}
+    return tuple({"label": label, **place} for label in labels)
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     picture = Image.new("RGB", (W, H), "white")
@@ -43,7 +48,7 @@ def page(tmp_path: Path) -> Path:
     write_dataset(tmp_path / "data", items)
     samples, _ = read_samples(tmp_path / "data")
     records = [
-        record("a", iou=0.75, kind="spatial"),
+        record("a", iou=0.75, kind="spatial", targets=named(HOSTILE, "a cup")),
         record("b", iou=0.25, kind="none"),
         record("c", "unreadable", kind=HOSTILE, question=HOSTILE, raw=HOSTILE, problem=HOSTILE),
         record("d", "left_out", overlap=None, mask=None, raw="", problem="a mask that cannot be used"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from segzero.pictures import PALETTE, color_of, overlay
+from segzero.pictures import PALETTE, color_of, details, overlay
 from segzero.pictures.draw import inner_edge
 from tests.shared.fakes import result_of
 
@@ -35,6 +37,14 @@ def test_boxes_and_points_can_be_left_out():
     plain = overlay(picture, result, boxes=False, points=False)
     assert overlay(picture, result, boxes=True, points=False) != plain
     assert overlay(picture, result, boxes=False, points=True) != plain
+
+
+def test_a_name_stands_on_its_box_also_of_one_object_alone():
+    picture, result = Image.new("RGB", (120, 60), GREY), result_of((120, 60), "left")
+    named = replace(result, targets=[replace(result.targets[0], label="cup")])
+    assert overlay(picture, named) != overlay(picture, result)
+    assert overlay(picture, named, boxes=False) == overlay(picture, result, boxes=False)
+    assert "1  cup  box 0, 0, 60, 60" in details(named) and "cup" not in details(result)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3000, 2), (2, 3000)])

@@ -33,6 +33,7 @@ def test_the_record_says_everything():
         "seconds": {"total": 0.5},
         "targets": [
             {
+                "label": "",
                 "box_xyxy": [0.0, 0.0, 2.0, 2.0],
                 "points_xy": [[1.0, 1.0]],
                 "clicks": [],
@@ -53,6 +54,19 @@ def test_a_result_comes_back_from_its_text_and_is_drawn_alike(sides: tuple[str, 
     assert np.array_equal(back.masks, result.masks) and np.array_equal(back.scores, result.scores)
     picture = Image.effect_noise(size, 50).convert("RGB")
     assert overlay(picture, back) == overlay(picture, result)
+
+
+def test_names_come_back_and_older_records_have_none():
+    result = result_of((37, 21), "left", "right")
+    named = [replace(target, label=name) for target, name in zip(result.targets, ("a", "ü"), strict=True)]
+    record = json.loads(json.dumps(to_json(replace(result, targets=named))))
+    assert from_json(record).labels == ["a", "ü"]
+    for target in record["targets"]:
+        del target["label"]
+    assert from_json(record).labels == ["", ""]
+    record["targets"][0]["label"] = 7
+    with pytest.raises(ValueError, match="its label is no text"):
+        from_json(record)
 
 
 def test_an_unreadable_answer_keeps_its_words():

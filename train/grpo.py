@@ -41,6 +41,9 @@ if not __package__:  # run as a file: Python then looks for modules beside it, n
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads would wait by spinning: on cores that
 # others use as well, small models then take tens of times as long
 
+import train  # noqa: F401  # first of all: what it sets, the libraries read when they are imported
+
+# isort: split
 import torch
 from peft import PeftModel
 from PIL import Image

@@ -85,6 +85,9 @@ class Trainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model)
         return model.get_base_model() if isinstance(model, PeftModel) else model
 
+    def _send_telemetry(self) -> None:
+        """Nothing: training is nobody else's business, whatever was imported in which order."""
+
     # ------------------------------------------------------- pictures: read once, and kept from GRPOTrainer
 
     def _generate_and_score_completions(self, inputs: Sequence[Mapping]) -> dict[str, Any]:

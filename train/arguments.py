@@ -7,10 +7,13 @@ The fields are RunConfig's, TRL's GRPOConfig's and TRL's ModelConfig's.
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 from transformers.integrations import get_available_reporting_integrations
@@ -50,28 +53,85 @@ class RunConfig:
     )
 
 
+_CONFIGS = (RunConfig, GRPOConfig, ModelConfig)
+
+
 def read_arguments(argv: list[str]) -> tuple[RunConfig, GRPOConfig, ModelConfig, str]:
     """The command line's fields over the recipe's, and the recipe's text with that command line on top.
 
     Raises SystemExit, with one line, for what is no recipe, no field, or no value that a run could have.
     """
     command = f"# train/grpo.py {shlex.join(argv)}"
-    if "--config" not in argv:
-        argv = ["--config", str(DEFAULT_RECIPE), *argv]
-    if argv[-1] == "--config":
-        raise SystemExit("--config wants a recipe: a YAML file such as those of train/recipes")
-    parser = TrlParser((RunConfig, GRPOConfig, ModelConfig))
+    recipe, given = _recipe_and_fields(argv)
+    # No abbreviations: a recipe's misspelt field would be taken for the one that it begins.
+    parser = TrlParser(_CONFIGS, allow_abbrev=False)
+    parser.error = _refuse
     parser.set_defaults(report_to="trackio" if find_spec("trackio") else "none")
     # TRL turns it on under a name that transformers will drop; a recipe says activation_checkpointing.
     parser.set_defaults(gradient_checkpointing=None)
-    recipe = Path(argv[argv.index("--config") + 1])
     try:
         text = recipe.read_text(encoding="utf-8")
-        run, args, model = parser.parse_args_and_config(argv)
-    except (OSError, ValueError, ImportError, yaml.YAMLError) as error:  # ImportError: DeepSpeed, for one
+        written = _as_options(yaml.safe_load(text), parser)
+        run, args, model = parser.parse_args_into_dataclasses([*written, *given], look_for_args_file=False)
+    # ImportError: DeepSpeed, for one. The others: what TRL and transformers divide, compare and look up.
+    except (OSError, ValueError, TypeError, ArithmeticError, ImportError, yaml.YAMLError) as error:
         raise SystemExit(f"{recipe.name} and the command line make no run: {in_one_line(error)}") from error
     check(run, args)
     return run, args, model, f"{command.rstrip()}\n{text}"
+
+
+def _recipe_and_fields(argv: list[str]) -> tuple[Path, list[str]]:
+    """The recipe that --config names, or the default one, and the command line without it."""
+    given = [
+        part for text in argv for part in (text.split("=", 1) if text.startswith("--config=") else [text])
+    ]
+    if "--config" not in given:
+        return DEFAULT_RECIPE, given
+    at = given.index("--config")
+    if at + 1 == len(given):
+        raise SystemExit("--config wants a recipe: a YAML file such as those of train/recipes")
+    return Path(given[at + 1]), [*given[:at], *given[at + 2 :]]
+
+
+def _as_options(recipe: object, parser: TrlParser) -> list[str]:
+    """A recipe's fields as the command line would have them, so that both are checked by the same rules.
+
+    What an option cannot say, such as a null, becomes its default. Raises ValueError.
+    """
+    if not isinstance(recipe, Mapping):
+        raise ValueError("a recipe must contain a YAML mapping: lines such as `beta: 5.0e-3`")
+    if "env" in recipe:
+        raise ValueError(
+            "a recipe sets no environment variables; write them before the command, not in `env:`"
+        )
+    actions = {action.dest: action for action in parser._actions}
+    hints = {name: hint for config in _CONFIGS for name, hint in get_type_hints(config).items()}
+    options = []
+    for name, value in recipe.items():
+        if name not in actions:
+            raise ValueError(f"unknown field {name!r}")
+        kinds = {hints[name], *get_args(hints[name])} if name in hints else set()
+        if value is None and type(None) not in kinds:
+            raise ValueError(f"{name} has no value")
+        if value is None or (isinstance(value, list) and _takes_list(kinds) and not actions[name].nargs):
+            parser.set_defaults(**{name: value})
+        elif isinstance(value, list) and actions[name].nargs in ("+", "*"):
+            options += [f"--{name}", *map(str, value)]
+        else:
+            if value is False and "no" in (actions[name].choices or ()):
+                value = "no"  # as it was written: to YAML it is a truth value
+            plain = isinstance(value, (str, int, float))
+            options.append(f"--{name}={value if plain else json.dumps(value, default=str)}")
+    return options
+
+
+def _takes_list(kinds: set[Any]) -> bool:
+    return any(kind is list or getattr(kind, "__origin__", None) is list for kind in kinds)
+
+
+def _refuse(message: str) -> NoReturn:
+    """In place of argparse's usage, which is hundreds of lines here."""
+    raise ValueError(message)
 
 
 def check(run: RunConfig, args: GRPOConfig) -> None:
@@ -85,6 +145,11 @@ def check(run: RunConfig, args: GRPOConfig) -> None:
             raise SystemExit(f"--{name} is at least 1, not {value}")
     if (args.eval_strategy != "no" or args.eval_on_start) and not run.held_out:
         raise SystemExit("--eval_strategy and --eval_on_start want --held_out, the data to validate on")
+    for name, value in vars(args).items():
+        if name.endswith("_kwargs") and not isinstance(value, (dict, type(None))):
+            raise SystemExit(f"--{name} is a mapping such as '{{\"name\": 1}}', not {value}")
+    if args.trust_remote_code or (args.model_init_kwargs or {}).get("trust_remote_code"):
+        raise SystemExit("--trust_remote_code: no code that comes with a model is run here; leave it out")
     for tracker in args.report_to:
         if tracker not in get_available_reporting_integrations():
             raise SystemExit(

@@ -5,6 +5,7 @@ python -m pytest -q tests/train/test_grpo_arguments.py
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def refusal(argv: list[str]) -> str:
         (["--use_liger_kernel", "true"], "pip install liger-kernel"),
         (["--resume_from_checkpoint", "gone"], "gone: no whole checkpoint"),
         (["--lerning_rate", "1"], "not used .*--lerning_rate"),
+        (["--row", "1"], "not used .*--row"),
+        (["--rows", "many"], "--rows: invalid int value: 'many'"),
         (
             ["--per_device_train_batch_size", "3", "--gradient_accumulation_steps", "1"],
             "must be divisible by num_generations",
@@ -126,13 +129,54 @@ def test_what_no_run_can_be_made_of_ends_in_one_line(given: list[str], said: str
     [
         ("a: [1\nb", "while parsing"),
         ("- 1\n", "must contain a YAML mapping"),
-        ("use_cpu: true\nbf16: false\nlerning_rate: 1\n", "Unknown arguments .*lerning_rate"),
+        ("use_cpu: true\nbf16: false\nlerning_rate: 1\n", "unknown field 'lerning_rate'"),
     ],
     ids=["no YAML", "a list", "an unknown field"],
 )
 def test_a_file_that_is_no_recipe_ends_in_one_line(text: str, said: str, tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     assert re.search(said, refusal(["--config", str(tmp_path / "mine.yaml"), "--output_dir", str(tmp_path)]))
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("beta: abc", "--beta: invalid float value: 'abc'"),
+        ("beta: [1]", "--beta: invalid float value"),
+        ("beta:", "beta has no value"),
+        ("rows: 1.5", "--rows: invalid int value: '1.5'"),
+        ("rows: true", "--rows: invalid int value"),
+        ("rows: {a: 1}", "--rows: invalid int value"),
+        ("row: 5", "unknown field 'row'"),  # no abbreviation of rows
+        ("5: 5", "unknown field 5"),
+        ("use_peft: 3", "--use_peft.*Truthy value expected"),
+        ("reward_weights: [1, x]", "--reward_weights.*invalid float value: 'x'"),
+        ("lr_scheduler_kwargs: [1]", "--lr_scheduler_kwargs is a mapping"),
+        ("num_generations: 0", "make no run"),
+        ("trust_remote_code: true", "no code that comes with a model is run here"),
+        ("model_init_kwargs: {trust_remote_code: true}", "no code that comes with a model is run here"),
+        ("env: {SEGZERO_TEST: '1'}", "sets no environment variables"),
+        ("env: [1]", "sets no environment variables"),
+    ],
+)
+def test_a_field_that_no_run_can_have_ends_in_one_line(field: str, said: str, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("use_cpu: true\nbf16: false\nactivation_checkpointing: false\n" + field)
+    assert re.search(said, refusal(["--config", str(recipe), "--output_dir", str(tmp_path)]))
+    assert "SEGZERO_TEST" not in os.environ
+
+
+def test_a_field_of_the_right_type_is_read_however_yaml_writes_it(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "use_cpu: true\nbf16: false\nactivation_checkpointing: false\nreport_to: [none]\n"
+        "learning_rate: 1e-6\nsave_strategy: no\nsave_total_limit:\nreward_weights: [1, 0.5]\n"
+        "lora_target_modules: [q_proj]\nmodel_init_kwargs: {a: 1}\nrows: 7\n"
+    )
+    run, args, model, _ = read_arguments([f"--config={recipe}", "--output_dir", str(tmp_path)])
+    assert (args.learning_rate, args.save_strategy, args.save_total_limit) == (1e-6, "no", None)
+    assert (args.reward_weights, args.model_init_kwargs, args.report_to) == ([1.0, 0.5], {"a": 1}, [])
+    assert (run.rows, model.lora_target_modules) == (7, "q_proj")  # TRL's own reading of a list of one
 
 
 def test_an_output_dir_that_is_a_file_ends_in_one_line(tmp_path):

@@ -4,7 +4,7 @@
     python -m segzero ask photo.jpg "What keeps me dry?" --preset visionreasoner-7b \\
         --reasoner http://127.0.0.1:8000/v1#Ricky06662/VisionReasoner-7B
 
-The server must not have a reasoning parser switched on: it would take the chain of thought out of the text.
+A server with a reasoning parser, which takes the chain of thought out of the text, is read as well.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import base64
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from itertools import islice
 
 from PIL import Image
@@ -22,11 +24,22 @@ from PIL import Image
 from segzero.contract import STOP, spell_out
 from segzero.hub import ModelError, one_line
 from segzero.reasoner.relay import relay
+from segzero.reasoner.remote_stream import BadAnswer, read_events, read_text
 from segzero.reasoner.request import Request
 
 _CONNECT_S, _SILENCE_S = 10.0, 120.0
 """How long to wait for a connection, and for the next piece of text."""
 _GREEDY = {"temperature": 0.0}
+_LOOK = "Check the address, which often ends in /v1, and the server's log."
+_ADVICE = {
+    401: "Set OPENAI_API_KEY to a key of this server",
+    403: "Set OPENAI_API_KEY to a key that may use this model",
+    404: "Check the model's name, and the address, which often ends in /v1",
+    413: "The server takes no picture of this size; raise its limit",
+    429: "Wait a while, and ask again",
+    503: "Wait until the server is ready, and ask again",
+}
+"""What to do about the status of an HTTP answer."""
 
 
 class RemoteReasoner:
@@ -98,46 +111,73 @@ class RemoteReasoner:
     ) -> None:
         import openai  # only who has a server needs it, and it takes a second
 
-        text, ended = "", None
+        picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
+        # Spelt out, for the server would take <|im_end|> in a question for the end of the message.
+        content = [picture, {"type": "text", "text": spell_out(prompt)}]
         try:
-            with self._open(openai, image, prompt, how) as chunks:
-                for chunk in chunks:
+            response = self._open(openai, content, how)
+        except Exception as error:  # nothing but openai's own work stands in there
+            raise ModelError(self._explain(openai, error)) from error
+        with closing(response):
+            silent_since = time.monotonic()
+            try:
+                for piece in read_text(read_events(self._received(response))):
                     if stopped():
                         return
-                    for choice in chunk.choices:  # none in a chunk that only counts tokens
-                        ended = choice.finish_reason or ended
-                        if piece := choice.delta.content:
-                            text += piece
-                            emit(piece)
-        except openai.OpenAIError as error:
-            raise ModelError(self._explain(openai, error)) from error
-        if ended == "stop" and "<answer>" in text and STOP not in text:
-            emit(STOP)  # a server that does not know include_stop_str_in_output cuts it off
+                    if piece:
+                        emit(piece)
+                        silent_since = time.monotonic()
+                    elif time.monotonic() - silent_since > _SILENCE_S:  # it says only that it lives
+                        raise ModelError(self._late())
+            except BadAnswer as error:
+                raise ModelError(f"{self._asked} {error}. {_LOOK}") from error
 
-    def _open(self, openai, image: Image.Image, prompt: str, how: dict[str, float]):
+    def _received(self, response) -> Iterator[bytes]:
+        """The body as it arrives. Whatever breaks on the way is the server's doing, or the network's."""
+        chunks = response.iter_bytes()
+        while True:
+            try:
+                chunk = next(chunks, None)
+            except Exception as error:  # of httpx, its successor or zlib: as openai's version has it
+                if "Timeout" in type(error).__name__:
+                    raise ModelError(self._late()) from error
+                raise ModelError(
+                    f"{self._asked} broke off in the middle of its answer: {one_line(error)}. {_LOOK}"
+                ) from error
+            if chunk is None:
+                return
+            yield chunk
+
+    def _open(self, openai, content: list[dict], how: dict[str, float]):
         timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
         client = openai.OpenAI(base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0)
-        text = spell_out(prompt)  # the server would take <|im_end|> in a question for the end of the message
-        picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
-        return client.chat.completions.create(
+        return client.chat.completions.with_raw_response.create(
             model=self.model,
-            messages=[{"role": "user", "content": [picture, {"type": "text", "text": text}]}],
+            messages=[{"role": "user", "content": content}],
             stream=True,
             **how,
             max_tokens=self.max_new_tokens,
             stop=[STOP],
             extra_body={"include_stop_str_in_output": True},
-        )
+        ).http_response
+
+    @property
+    def _asked(self) -> str:
+        return f"{self.model} at {self.base_url}"
+
+    def _late(self) -> str:
+        return f"{self._asked} did not answer in time. Look whether the server is busy, and ask again."
 
     def _explain(self, openai, error: Exception) -> str:
-        asked = f"{self.model} at {self.base_url}"
         if isinstance(error, openai.APITimeoutError):
-            return f"{asked} did not answer in time. Look whether the server is busy, and ask again."
+            return self._late()
         if isinstance(error, openai.APIConnectionError):
-            return f"{asked} cannot be reached. Start the server, or check the address."
-        return (
-            f"{asked} refused the question: {one_line(error)}. Check the model's name and the server's log."
-        )
+            return f"{self._asked} cannot be reached. Start the server, or check the address."
+        if not isinstance(error, openai.OpenAIError):  # an address or a key that cannot be sent
+            return f"{self._asked} cannot be asked: {one_line(error)}. Check the address and OPENAI_API_KEY."
+        status = getattr(error, "status_code", None)
+        advice = _ADVICE.get(status, "Check the model's name and the server's log")
+        return f"{self._asked} refused the question: {one_line(error)}. {advice}."
 
 
 def png_url(image: Image.Image) -> str:

@@ -6,6 +6,7 @@ python -m pytest tests/reasoner/test_remote_reasoner.py
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import threading
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segzero.reasoner import RemoteReasoner, Request
+from segzero.reasoner import RemoteReasoner, Request, remote
 from segzero.reasoner.remote import ModelError
 
 TEXT = "<think>Ein Schirm hält trocken ☂.</think><answer>[]</answer>"
@@ -36,6 +37,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pieces, self.ended, self.status = [TEXT], "stop", 200
         self.between: Callable[[], object] = lambda: None
+        self.raw: tuple[bytes, dict[str, str]] | None = None  # a body and its headers, in place of all that
         self.requests: list[dict] = []
         self.left = threading.Event()
 
@@ -52,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append({"path": self.path, **body})
         if self.server.status != 200:
             return self._refuse()
+        if self.server.raw is not None:
+            return self._send_raw(*self.server.raw)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -68,6 +72,19 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, chunk: dict) -> None:
         self.wfile.write(b"data: " + json.dumps({"id": "1", "object": "chunk", **chunk}).encode() + b"\n\n")
         self.wfile.flush()
+
+    def _send_raw(self, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            for start in range(0, len(body), 16):
+                self.wfile.write(body[start : start + 16])
+                self.wfile.flush()
+                self.server.between()
+        except (BrokenPipeError, ConnectionResetError):
+            self.server.left.set()
 
     def _refuse(self) -> None:
         error = json.dumps({"error": {"message": "The model `x` does not exist.\nReally.", "code": 404}})
@@ -174,13 +191,95 @@ def test_a_server_that_is_not_there():
         list(remote.stream(frame(), "What?"))
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
-def test_a_server_that_refuses(server: Server, status: int):
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (400, "Check the model's name"),
+        (401, "Set OPENAI_API_KEY"),
+        (403, "Set OPENAI_API_KEY"),
+        (404, "Check the model's name, and the address"),
+        (413, "no picture of this size"),
+        (429, "Wait a while"),
+        (500, "the server's log"),
+        (503, "until the server is ready"),
+    ],
+)
+def test_a_server_that_refuses(server: Server, status: int, advice: str):
     server.status = status
-    with pytest.raises(ModelError, match="refused the question") as caught:
+    with pytest.raises(ModelError, match=f"refused the question: Error code: {status}.*{advice}") as caught:
         list(RemoteReasoner(server.url, "x").stream(frame(), "What?"))
     assert "does not exist" in str(caught.value) and "\n" not in str(caught.value)
     assert len(server.requests) == 1
+
+
+WHOLE = json.dumps({"choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]}).encode()
+STREAM = b"data: " + json.dumps({"choices": [{"delta": {"content": TEXT}}]}).encode() + b"\n\n"
+HTML = b"<html>welcome</html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (WHOLE, {"Content-Type": "application/json"}),
+        (WHOLE, {"Content-Type": "text/event-stream"}),
+        (WHOLE, {}),
+        (STREAM, {"Content-Type": "text/plain"}),
+        (STREAM, {"Content-Type": "application/json; charset=utf-8"}),
+        (STREAM, {}),
+        (gzip.compress(STREAM), {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"}),
+        (gzip.compress(WHOLE), {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+        (STREAM, {"Content-Length": str(len(STREAM) + 5)}),  # it breaks off, but with all that was asked for
+    ],
+)
+def test_an_answer_is_read_whatever_it_is_called(server: Server, body: bytes, headers: dict[str, str]):
+    server.raw = body, headers
+    assert "".join(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "said"),
+    [
+        (HTML, {"Content-Type": "text/html"}, "sent a web page, not an answer. Check the address"),
+        (b"", {"Content-Length": "0"}, "without any text"),
+        (b"", {"Content-Type": "text/event-stream"}, "without any text"),
+        (STREAM[:60], {"Content-Type": "text/event-stream"}, "no JSON"),
+        (STREAM[:60], {"Content-Length": "500"}, "broke off in the middle of its answer: "),
+        (gzip.compress(STREAM)[:40], {"Content-Encoding": "gzip"}, "broke off|no JSON|without any text"),
+        (b"no zip", {"Content-Encoding": "gzip"}, "broke off in the middle of its answer: "),
+    ],
+)
+def test_what_is_no_answer_ends_in_one_line(server: Server, body: bytes, headers: dict[str, str], said: str):
+    server.raw = body, headers
+    remote = RemoteReasoner(server.url, "x")
+    with pytest.raises(ModelError, match=said) as caught:
+        list(remote.stream(frame(), "What?"))
+    assert "\n" not in str(caught.value) and f"x at {server.url}" in str(caught.value)
+    with pytest.raises(ModelError, match=said):
+        list(remote.answer_all([Request(1, frame(), "What?")], at_once=1))
+
+
+@pytest.mark.parametrize("keeps_talking", [True, False])
+def test_a_server_that_never_comes_to_the_point(server: Server, monkeypatch, keeps_talking: bool):
+    """It is silent after its first words, or says for ever that it still lives."""
+    monkeypatch.setattr(remote, "_SILENCE_S", 0.3)
+    gone = threading.Event()
+    server.raw = b": still there\r\n\r\n" * 10_000, {"Content-Type": "text/event-stream"}
+    server.between = (lambda: time.sleep(0.01)) if keeps_talking else gone.wait
+    with pytest.raises(ModelError, match="did not answer in time"):
+        list(RemoteReasoner(server.url, "x").stream(frame(), "What?"))
+    gone.set()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:x/v1", "http://[::1/v1", "http:///v1", "nonsense"])
+def test_an_address_that_cannot_be_one(address: str):
+    with pytest.raises(ModelError, match="Check the address|check the address") as caught:
+        list(RemoteReasoner(address, "x").stream(frame(), "What?"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_cannot_be_sent(server: Server):
+    with pytest.raises(ModelError, match="cannot be asked: .*OPENAI_API_KEY"):
+        list(RemoteReasoner(server.url, "x", api_key="schlüssel ☂").stream(frame(), "What?"))
 
 
 def test_an_address_without_a_model():

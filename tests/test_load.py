@@ -115,8 +115,8 @@ def test_a_server_by_its_address():
     assert (pipeline.reasoner.base_url, pipeline.reasoner.model) == ("http://127.0.0.1:8000/v1", "my-model")
     assert pipeline.reasoner.max_new_tokens == 1024
     assert (pipeline.preset.frame.frame_px, pipeline.preset.dialect) == (840, MULTI)
-    with pytest.raises(segzero.ModelError, match="names no model"):
-        segzero.load("mini", reasoner="https://127.0.0.1:8000/v1", segmenter=Nothing())
+    unnamed = segzero.load("mini", reasoner="https://127.0.0.1:8000/v1", segmenter=Nothing())
+    assert unnamed.reasoner.model == ""  # it is looked up when the first question is asked
 
 
 def test_a_reasoner_that_a_preset_names_brings_that_presets_frame_and_dialect():

@@ -21,15 +21,17 @@ from itertools import islice
 
 from PIL import Image
 
-from segzero.contract import STOP, spell_out
+from segzero.contract import spell_out
 from segzero.hub import ModelError, one_line
-from segzero.reasoner.relay import relay
+from segzero.reasoner.relay import POLL_S, relay
 from segzero.reasoner.remote_stream import BadAnswer, read_events, read_text
 from segzero.reasoner.request import Request
 
 _CONNECT_S, _SILENCE_S = 10.0, 120.0
 """How long to wait for a connection, and for the next piece of text."""
 _GREEDY = {"temperature": 0.0}
+_BUSY, _PAUSES_S = (429, 503), (1.0, 2.0, 4.0)
+"""What a server says that will answer later, and how long to wait before each further try."""
 _LOOK = "Check the address, which often ends in /v1, and the server's log."
 _ADVICE = {
     401: "Set OPENAI_API_KEY to a key of this server",
@@ -45,7 +47,8 @@ _ADVICE = {
 class RemoteReasoner:
     """The same stream as segzero.reasoner.Reasoner, from a server. Nothing is sent before the first question.
 
-    base_url: such as "http://127.0.0.1:8000/v1". model: the name the server has for it.
+    base_url: such as "http://127.0.0.1:8000/v1". model: the name the server has for it; "" takes the only one
+    that the server lists, when the first question is asked.
     api_key: None takes OPENAI_API_KEY from the environment; servers that want no key ignore it.
     """
 
@@ -53,14 +56,13 @@ class RemoteReasoner:
         self, base_url: str, model: str, *, api_key: str | None = None, max_new_tokens: int = 1024
     ) -> None:
         self.base_url, self.model, self.max_new_tokens = base_url, model, max_new_tokens
+        self._naming = threading.Lock()
         self._api_key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
 
     @classmethod
     def from_address(cls, address: str, *, max_new_tokens: int = 1024) -> RemoteReasoner:
-        """Of "http://host:port/v1#model-name". Raises ModelError when the name is missing."""
+        """Of "http://host:port/v1#model-name"; the name may be missing."""
         base_url, _, model = address.partition("#")
-        if not model:
-            raise ModelError(f"{address} names no model. Write it behind a #: {base_url}#MODEL-NAME.")
         return cls(base_url, model, max_new_tokens=max_new_tokens)
 
     def stream(
@@ -114,10 +116,9 @@ class RemoteReasoner:
         picture = {"type": "image_url", "image_url": {"url": png_url(image)}}
         # Spelt out, for the server would take <|im_end|> in a question for the end of the message.
         content = [picture, {"type": "text", "text": spell_out(prompt)}]
-        try:
-            response = self._open(openai, content, how)
-        except Exception as error:  # nothing but openai's own work stands in there
-            raise ModelError(self._explain(openai, error)) from error
+        response = self._open(openai, content, how, stopped)
+        if response is None:
+            return
         with closing(response):
             silent_since = time.monotonic()
             try:
@@ -148,22 +149,49 @@ class RemoteReasoner:
                 return
             yield chunk
 
-    def _open(self, openai, content: list[dict], how: dict[str, float]):
+    def _open(self, openai, content: list[dict], how: dict[str, float], stopped: Callable[[], bool]):
+        """The answer that begins to arrive; a busy server is asked again. None when stopped meanwhile."""
         timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
-        client = openai.OpenAI(base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0)
-        return client.chat.completions.with_raw_response.create(
-            model=self.model,
-            messages=[{"role": "user", "content": content}],
-            stream=True,
-            **how,
-            max_tokens=self.max_new_tokens,
-            stop=[STOP],
-            extra_body={"include_stop_str_in_output": True},
-        ).http_response
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                client = openai.OpenAI(
+                    base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0
+                )
+                self._find_name(client)
+                # No `stop`: some servers refuse it, and closing the connection stops them all.
+                return client.chat.completions.with_raw_response.create(
+                    model=self.model,
+                    messages=[{"role": "user", "content": content}],
+                    stream=True,
+                    **how,
+                    max_tokens=self.max_new_tokens,
+                ).http_response
+            except ModelError:
+                raise
+            except Exception as error:  # nothing but openai's own work stands in there
+                if pause_s is None or getattr(error, "status_code", None) not in _BUSY:
+                    raise ModelError(self._explain(openai, error)) from error
+            until = time.monotonic() + pause_s
+            while time.monotonic() < until:
+                if stopped():
+                    return None
+                time.sleep(POLL_S)
+
+    def _find_name(self, client) -> None:
+        """Take the name of the only model that the server has, where none was given. Raises ModelError."""
+        with self._naming:
+            if self.model:
+                return
+            names = [each.id for each in client.models.list()]
+            if len(names) != 1:
+                listed = ", ".join(names[:10]) or "none"
+                advice = f"Write one behind a #: {self.base_url}#NAME. It lists: {listed}."
+                raise ModelError(f"{self.base_url} has several models, or none. {advice}")
+            self.model = names[0]
 
     @property
     def _asked(self) -> str:
-        return f"{self.model} at {self.base_url}"
+        return f"{self.model} at {self.base_url}" if self.model else self.base_url
 
     def _late(self) -> str:
         return f"{self._asked} did not answer in time. Look whether the server is busy, and ask again."

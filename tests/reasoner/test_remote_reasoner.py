@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from segzero.reasoner import RemoteReasoner, Request, remote
+from segzero.reasoner import remote as remote_module
 from segzero.reasoner.remote import ModelError
 
 TEXT = "<think>Ein Schirm hält trocken ☂.</think><answer>[]</answer>"
@@ -39,6 +40,8 @@ class Server(ThreadingHTTPServer):
         self.between: Callable[[], object] = lambda: None
         self.raw: tuple[bytes, dict[str, str]] | None = None  # a body and its headers, in place of all that
         self.requests: list[dict] = []
+        self.refusals: list[int] = []  # what the first requests get
+        self.models = ["x"]
         self.left = threading.Event()
 
     @property
@@ -49,11 +52,22 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
+    def do_GET(self) -> None:
+        listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.models]}
+        body = json.dumps(listed).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append({"path": self.path, **body})
+        if self.server.refusals:
+            return self._refuse(self.server.refusals.pop(0))
         if self.server.status != 200:
-            return self._refuse()
+            return self._refuse(self.server.status)
         if self.server.raw is not None:
             return self._send_raw(*self.server.raw)
         self.send_response(200)
@@ -86,15 +100,20 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.server.left.set()
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: int) -> None:
         error = json.dumps({"error": {"message": "The model `x` does not exist.\nReally.", "code": 404}})
-        self.send_response(self.server.status)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(error.encode())
 
     def log_message(self, *args) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch) -> None:
+    monkeypatch.setattr(remote_module, "_PAUSES_S", (0.01, 0.01, 0.01))
 
 
 @pytest.fixture()
@@ -138,7 +157,8 @@ def test_the_request(server: Server):
         0,
         True,
     )
-    assert body["stop"] == ["</answer>"] and body["include_stop_str_in_output"] is True
+    asked = {"path", "model", "max_tokens", "temperature", "stream", "messages"}
+    assert set(body) == asked  # what every server takes
     (message,) = body["messages"]
     picture, text = message["content"]
     assert message["role"] == "user" and text == {"type": "text", "text": "What < |im_end|>?"}
@@ -209,7 +229,40 @@ def test_a_server_that_refuses(server: Server, status: int, advice: str):
     with pytest.raises(ModelError, match=f"refused the question: Error code: {status}.*{advice}") as caught:
         list(RemoteReasoner(server.url, "x").stream(frame(), "What?"))
     assert "does not exist" in str(caught.value) and "\n" not in str(caught.value)
-    assert len(server.requests) == 1
+    assert len(server.requests) == (4 if status in (429, 503) else 1)
+
+
+def test_a_busy_server_is_asked_again(server: Server):
+    server.refusals = [429, 503]
+    assert "".join(RemoteReasoner(server.url, "x").stream(frame(), "What?")) == TEXT
+    assert len(server.requests) == 3
+
+
+def test_who_leaves_while_a_server_is_busy_does_not_wait(server: Server, monkeypatch):
+    monkeypatch.setattr(remote_module, "_PAUSES_S", (600.0,))
+    server.status, cancel = 503, threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    assert list(RemoteReasoner(server.url, "x").stream(frame(), "What?", cancel=cancel)) == []
+
+
+@pytest.mark.parametrize(
+    "models, words",
+    [
+        (["owner/only"], ""),
+        ([], "It lists: none"),
+        (["a", "b"], r"Write one behind a #: .*/v1#NAME\. It lists: a, b"),
+    ],
+)
+def test_an_address_without_a_name(server: Server, models: list[str], words: str):
+    server.models = models
+    remote = RemoteReasoner.from_address(server.url)
+    if words:
+        with pytest.raises(ModelError, match=words):
+            list(remote.stream(frame(), "What?"))
+        return
+    for _ in range(2):
+        assert "".join(remote.stream(frame(), "What?")) == TEXT
+    assert [body["model"] for body in server.requests] == ["owner/only"] * 2
 
 
 WHOLE = json.dumps({"choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]}).encode()
@@ -280,8 +333,3 @@ def test_an_address_that_cannot_be_one(address: str):
 def test_a_key_that_cannot_be_sent(server: Server):
     with pytest.raises(ModelError, match="cannot be asked: .*OPENAI_API_KEY"):
         list(RemoteReasoner(server.url, "x", api_key="schlüssel ☂").stream(frame(), "What?"))
-
-
-def test_an_address_without_a_model():
-    with pytest.raises(ModelError, match="names no model"):
-        RemoteReasoner.from_address("http://127.0.0.1:8000/v1")

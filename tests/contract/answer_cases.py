@@ -254,6 +254,19 @@ CASES = [
         "more than one box",
     ),
     Case(
+        "a list of boxes under one key, not valid JSON",
+        answer("[{'bbox_2d': [[84,168,420,840], [0,0,42,84]], 'point_2d': [[210,420], [21,42]]}]"),
+        [DOG_TARGET, CAT_TARGET],
+        "more than one box",
+    ),
+    Case(
+        "two corners and two points, not valid JSON",
+        answer("{'bbox': ((84,168), (420,840)), 'points': [[210,420], [105,210],]}"),
+        [CUP_TARGET],
+        "not valid JSON",
+        dialect=SINGLE,
+    ),
+    Case(
         "the same box under two keys is one",
         answer('[{"bbox": [84,168,420,840], "bbox_2d": [84,168,420,840], "point_2d": [210,420]}]'),
         [DOG_TARGET],

@@ -77,3 +77,11 @@ def test_only_star_has_names_and_the_numbers_as_written_are_kept():
     assert read.written == (Target((100, 200, 300, 400), ((150, 250),), "cup"),)
     assert STAR_8B.dialect is not MULTI
     assert PRESETS["visionreasoner-7b"].parse(text, (640, 480)).targets[0].label == ""
+
+
+def test_a_key_that_comes_twice_has_its_own_label():
+    dog = '"label": "dog", "bbox_2d": [0,0,499,499], "point_2d": [9,9]'
+    cat = '"label": "cat", "bbox_2d": [500,500,999,999], "point_2d": [600,600]'
+    for quote in ('"', "'"):
+        text = f"<think>A.</think><answer>[{{{dog}, {cat}}}]</answer>".replace('"', quote)
+        assert [target.label for target in STAR_8B.parse(text, (640, 480)).targets] == ["dog", "cat"]

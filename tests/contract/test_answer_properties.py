@@ -132,7 +132,19 @@ def operations(text: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "piece", ["{", "[ ", "{}", "<answer>", "'{", '"bbox": [', "</", f"{DOG}, ", "{'bbox': {}, "]
+    "piece",
+    [
+        "{",
+        "[ ",
+        "{}",
+        "<answer>",
+        "'{",
+        '"bbox": [',
+        "</",
+        f"{DOG}, ",
+        "{'bbox': {}, ",
+        "{'bbox': [1,2,3,4], 'a': {'bbox': [1,2,3,4]}}",
+    ],
 )
 @pytest.mark.parametrize("before", ["", "<think>A.</think><answer>[", "<think>"])
 def test_reading_takes_operations_in_proportion_to_the_length(before, piece):

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = {kind: path for kind in OUTPUTS if (path := getattr(args, kind)) is not None}
     try:
         pictures = find_pictures(args.pictures)
-        check_question_comes_last(args.question)
+        check_question_comes_last(args.pictures, args.question)
         check_question(args.question)
         outputs = plan_outputs(pictures, wanted, several=several)
     except (UsageError, QuestionError) as error:
@@ -110,16 +110,26 @@ def find_pictures(named: Sequence[str]) -> list[Path]:
     return found
 
 
-def check_question_comes_last(question: str) -> None:
-    """Raises UsageError when the last argument, taken for the question, is a file or a folder."""
-    try:
-        is_file = Path(question).exists()
-    except (OSError, ValueError):  # no file name at all: too long, or with a NUL in it
-        is_file = False
-    if is_file:
+def check_question_comes_last(named: Sequence[str], question: str) -> None:
+    """Raises UsageError when the last argument, taken for the question, must be a picture or a folder.
+
+    A folder, or a file without an ending, may bear the name of what is looked for: after pictures that are
+    there its name is a question.
+    """
+    last = Path(question)
+    is_picture = _exists(last) and (bool(last.suffix) and not last.is_dir() or not all(map(_exists, named)))
+    if is_picture:
+        kind = "folder" if last.is_dir() else "file"
         raise UsageError(
-            f"{question} is a file, not a question: put the question in quotes after the pictures."
+            f"{question} is a {kind}, not a question: put the question in quotes after the pictures."
         )
+
+
+def _exists(path: Path | str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # no file name at all: too long, or with a NUL in it
+        return False
 
 
 def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool) -> list[dict[str, Path]]:

@@ -146,7 +146,12 @@ def answer_what_is_left(
     pipeline = load_pipeline(args)
     draws = Draws(args.samples) if args.samples else None
     finished = [done[sample.id] for sample in share if sample.id in done]
-    bar = tqdm(total=len(share), initial=len(finished), unit="question", disable=process.rank > 0)
+    bar = tqdm(
+        total=len(share),
+        initial=len(finished) + len(still_left_out),
+        unit="question",
+        disable=process.rank > 0,
+    )
     began = time.perf_counter()
     with bar, folder.open() as file:
         for record in answer_samples(pipeline, left, at_once=args.batch or at_once, draws=draws):

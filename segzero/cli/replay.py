@@ -29,14 +29,19 @@ def run(args: argparse.Namespace) -> int:
     except UsageError as error:
         return fail(error, code=2)
     try:
-        text = args.answer.read_text(encoding="utf-8")
-        result = from_json(json.loads(text), load_picture(args.picture))
+        result = from_json(_read(args.answer), load_picture(args.picture))
         save(result, files)
-    except json.JSONDecodeError as error:
-        return fail(ValueError(f"{args.answer}: no JSON: {error}."))
     except (*KNOWN_ERRORS, ValueError) as error:
         return fail(error)
     print(printable(f"{result.question}\n\n{result.thinking}\n\n{details(result)}"))
     for kind, path in files.items():
         print(f"{kind}: {printable(str(path))}")
     return 0
+
+
+def _read(path: Path) -> object:
+    """What a JSON file holds. Raises OSError, and ValueError in one line."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number or brackets without end
+        raise ValueError(f"{path}: no JSON: {error}.") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segzero.contract.geometry import inside
@@ -19,7 +20,8 @@ _LABEL = re.compile(r"[\"']label[\"']\s{0,9}:\s{0,9}(\"[^\"\n{}]{0,200}\"|'[^'\n
 LABEL_CHARS = 80
 # A key and its list of plain values, however quoted: 'bbox': [1, 2] or "bbox_2d": ("1", 2). Bounded: linear.
 _FIELD = re.compile(r"([A-Za-z_]\w{0,40})[\"']?\s{0,9}[:=]\s{0,9}[\[(]{1,2}([^\[\](){}]{1,400})[\])]")
-
+# A list beside it, under the same key.
+_FURTHER = re.compile(r"\s{0,9},\s{0,9}[\[(]([^\[\](){}]{1,400})[\])]")
 
 Numbers = list[float | None]
 
@@ -30,26 +32,25 @@ class Fields:
 
     objects: each box with its points: one, or several where a key comes twice or holds a list of boxes.
         Numbers in the order written; None for what is no number.
-    strict: the text was valid JSON. textual: a number was written as a string. label: what it is called.
+    strict: the text was valid JSON. textual: a number was written as a string. labels: what each is called,
+        "" where nothing says it.
     """
 
     objects: list[tuple[Numbers, list[Numbers]]]
     strict: bool
     textual: bool
-    label: str
+    labels: list[str]
 
 
 def read_fields(text: str) -> Fields:
     """The boxes and points of one object's text: as JSON if it is that, else by its keys and lists."""
     try:
-        items = json.loads(
-            text, object_pairs_hook=tuple
-        )  # a dictionary would keep the last of equal keys only
+        items = json.loads(text, object_pairs_hook=tuple)  # a dictionary keeps the last of equal keys only
         strict = isinstance(items, tuple)
     except (ValueError, RecursionError):  # int() of thousands of digits is a ValueError too
         strict = False
     boxes, points, textual = [], [], False
-    for key, value in items if strict else _FIELD.findall(text):
+    for key, value in items if strict else _guess(text):
         wanted = boxes if "bbox" in key.lower() else points if "point" in key.lower() else None
         if wanted is None:
             continue
@@ -60,17 +61,34 @@ def read_fields(text: str) -> Fields:
                 points.extend([numbers[i : i + 2] for i in range(0, len(numbers), 2)])
             elif numbers not in boxes or wanted is points:
                 wanted.append(numbers)
-    return Fields(_shared_out(boxes, points), strict, textual, _label(items if strict else text))
+    objects = _shared_out(boxes, points)
+    labels = _labels(items if strict else text)
+    labels = labels if len(labels) == len(objects) else labels[:1] * len(objects)
+    return Fields(objects, strict, textual, labels or [""] * len(objects))
 
 
-def _label(source: tuple | str) -> str:
-    """What an object is called, as one line without control characters, cut at LABEL_CHARS."""
+def _guess(text: str) -> Iterator[tuple[str, list]]:
+    """Keys and their lists in a text that is no JSON: of numbers, or of such lists where it has several."""
+    for field in _FIELD.finditer(text):
+        lists, end = [_split(field[2])], field.end()
+        while further := _FURTHER.match(text, end):
+            lists.append(_split(further[1]))
+            end = further.end()
+        yield field[1], lists if len(lists) > 1 else lists[0]
+
+
+def _split(text: str) -> list[str]:
+    return text.strip(" []()").rstrip(", \n").split(",")
+
+
+def _labels(source: tuple | str) -> list[str]:
+    """What an object is called: lines without control characters, cut at LABEL_CHARS."""
     if isinstance(source, str):
         said = [found[1:-1] for found in _LABEL.findall(source)]
     else:
         said = [value for key, value in source if key.lower() == "label" and isinstance(value, str)]
-    clean = "".join(char if char.isprintable() else " " for char in (said or [""])[0])
-    return " ".join(clean.split())[:LABEL_CHARS]
+    clean = ("".join(char if char.isprintable() else " " for char in each) for each in said)
+    return [" ".join(each.split())[:LABEL_CHARS] for each in clean]
 
 
 def _holds_boxes(value: object) -> bool:
@@ -101,7 +119,7 @@ def _holds(box: Numbers, point: Numbers) -> bool:
 def _flatten(value: object) -> list:
     """A list with the lists directly in it opened: [[1, 2], [3, 4]] is a box too, and so is "1, 2, 3, 4"."""
     if isinstance(value, str):
-        value = value.strip(" []()").rstrip(", \n").split(",")
+        value = _split(value)
     items = value if isinstance(value, list) else [value]
     return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
 
@@ -119,4 +137,5 @@ def _number(value: object) -> float | None:
 
 
 def are_finite(numbers: Numbers, count: int) -> bool:
+    """Whether these are as many numbers, all of them finite."""
     return len(numbers) == count and all(n is not None and math.isfinite(n) for n in numbers)

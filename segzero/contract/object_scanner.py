@@ -15,16 +15,19 @@ from collections.abc import Iterator
 
 MAX_OBJECT_CHARS = 4000  # an object of a picture's target needs about a hundred
 MAX_DEPTH = 8
+_OWN_BOX = re.compile(r"bbox\w{0,40}[\"']?\s{0,9}[:=]\s{0,9}[\[(]{1,2}\s{0,9}[\"']?-?[\d.]", re.IGNORECASE)
 _FLAT_OBJECT = re.compile(r"\{[^{}]{1,4000}\}")
 
 
 class ObjectScanner:
-    """Braces seen so far. The innermost object with a bbox is what counts; what wraps it is passed over."""
+    """Braces seen so far. The innermost object with a bbox is what counts; what wraps it is passed over, but
+    for one with a box of its own, which comes after those inside it."""
 
     def __init__(self) -> None:
         self._chars: list[str] = []  # from the outermost open brace on
         self._open: list[int] = []  # where in _chars each open object starts
         self._done = 0  # up to where in _chars objects have been returned
+        self._returned: list[tuple[int, int]] = []  # where those are
         self._quote = ""  # inside a string: its quote
         self._may_close = False  # that quote came again; the next character tells whether it ended the string
         self._escaped = False
@@ -73,16 +76,35 @@ class ObjectScanner:
     def _close(self) -> str | None:
         start, end = self._open.pop(), len(self._chars)
         found = None
-        if start >= self._done and end - start <= MAX_OBJECT_CHARS:  # else it wraps one already returned
-            text = "".join(self._chars[start:end])
-            if "bbox" in text.lower():
-                found, self._done = text, end
+        if start >= self._done:
+            if end - start <= MAX_OBJECT_CHARS:
+                text = "".join(self._chars[start:end])
+                found = text if "bbox" in text.lower() else None
+        else:  # it wraps some that are returned already
+            text = self._around(start, end)
+            found = text if len(text) <= MAX_OBJECT_CHARS and _OWN_BOX.search(text) else None
+        if found is not None:
+            self._done = end
+            while self._returned and self._returned[-1][0] >= start:
+                self._returned.pop()
+            self._returned.append((start, end))
         if not self._open:
             self._reset()
         return found
 
+    def _around(self, start: int, end: int) -> str:
+        """An object's text without the objects in it that were returned."""
+        backwards, at = [], end  # so that the objects before it are not gone through each time
+        for first, after in reversed(self._returned):
+            if first < start:
+                break
+            backwards += ["".join(self._chars[after:at]), "null"]
+            at = first
+        backwards.append("".join(self._chars[start:at]))
+        return "".join(reversed(backwards))
+
     def _reset(self) -> None:
-        self._chars, self._open, self._done = [], [], 0
+        self._chars, self._open, self._done, self._returned = [], [], 0, []
         self._quote, self._before = "", ""
 
 

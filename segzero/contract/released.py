@@ -14,8 +14,6 @@ import re
 from segzero.contract.frame import Frame
 from segzero.contract.geometry import Target
 
-_OBJECT = re.compile(r"\{[^}]+\}")
-_ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
 _THOUGHT = re.compile(r"<think>[^<]+</think>")
 # The scripts catch everything; these are what the lines below can raise.
 _REFUSALS = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError, StopIteration)
@@ -31,7 +29,7 @@ def released_single(text: str, frame: Frame, image_wh: Size) -> list[Target] | N
     """
     x, y = _factors(frame, image_wh)
     try:
-        found = json.loads(_OBJECT.search(text).group())
+        found = json.loads(_first_braces(text))
         box = found[next(key for key in found if "bbox" in key.lower())]
         first, second = (found[key] for key in [key for key in found if "points" in key.lower()][:2])
         if len(box) != 4 or not _THOUGHT.search(text):
@@ -50,7 +48,7 @@ def released_multi(text: str, frame: Frame, image_wh: Size) -> list[Target] | No
     """
     x, y = _factors(frame, image_wh)
     try:
-        found = json.loads(_ANSWER.search(text).group(1))
+        found = json.loads(_first_answer(text))
         if not _THOUGHT.search(text):
             return None
         boxes = [[int(item["bbox_2d"][i] * (x, y)[i % 2] + 0.5) for i in range(4)] for item in found]
@@ -63,7 +61,7 @@ def released_multi(text: str, frame: Frame, image_wh: Size) -> list[Target] | No
 def released_star(text: str, frame: Frame, image_wh: Size) -> list[Target] | None:
     """StAR: as the successor, each object with a label; on a grid, numbers moved into the picture."""
     try:
-        found = json.loads(_ANSWER.search(text).group(1))
+        found = json.loads(_first_answer(text))
         if not _THOUGHT.search(text):
             return None
         return [_labelled(item, frame, image_wh) for item in found]
@@ -85,3 +83,17 @@ def _labelled(item: dict, frame: Frame, image_wh: Size) -> Target:
 def _factors(frame: Frame, image_wh: Size) -> tuple[float, float]:
     width, height = frame.numbers_wh(image_wh)
     return image_wh[0] / width, image_wh[1] / height
+
+
+def _first_braces(text: str) -> str:
+    """What `{[^}]+}` finds first, in linear time. Raises ValueError where that is nothing."""
+    start = text.index("{")
+    while (end := text.index("}", start)) == start + 1:  # {} has nothing in it
+        start = text.index("{", end)
+    return text[start : end + 1]
+
+
+def _first_answer(text: str) -> str:
+    """What `<answer>\\s*(.*?)\\s*</answer>` finds first, in linear time. Raises ValueError as above."""
+    start = text.index("<answer>") + len("<answer>")
+    return text[start : text.index("</answer>", start)].strip()

@@ -42,7 +42,7 @@ class TargetReader:
         """Read one object: its targets, and in the notes what was odd and why something was dropped."""
         self.objects += 1
         fields = read_fields(text)
-        for numbers, pairs in fields.objects:
+        for (numbers, pairs), label in zip(fields.objects, fields.labels, strict=True):
             self.seen += 1
             if len(self.targets) >= self._dialect.max_targets:
                 self._note(f"left out, the most is {self._dialect.max_targets}")
@@ -54,7 +54,7 @@ class TargetReader:
                 self._note("numbers written as text")
             if len(fields.objects) > 1:
                 self._note("more than one box in one object, each read as an object of its own")
-            self._read(numbers, pairs, fields.label if self._dialect.labels else "")
+            self._read(numbers, pairs, label if self._dialect.labels else "")
 
     def notes(self) -> list[str]:
         """One sentence a kind of oddity, naming the targets by their place in the answer."""

@@ -35,7 +35,10 @@ class Overlap:
 
     def __post_init__(self) -> None:
         counts = (self.intersection, self.union, self.predicted, self.truth)
-        if not all(type(count) is int and count >= 0 for count in counts) or self.intersection > self.union:
+        if (
+            not all(type(count) is int and 0 <= count < 2**53 for count in counts)
+            or self.intersection > self.union
+        ):
             raise ValueError(f"pixels are counted 0, 1, 2, …, and those in common are of the union: {self!r}")
 
 

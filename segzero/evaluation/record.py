@@ -99,19 +99,23 @@ def from_json(line: dict[str, Any]) -> Record:
         if line["status"] not in STATUSES:
             raise ValueError(f"unknown status {line['status']!r}")
         line["overlap"] = None if counts["union"] is None else Overlap(**counts)
-        line["foreground"] = line["foreground"] and Overlap(**line["foreground"])
+        line["foreground"] = None if line["foreground"] is None else Overlap(**line["foreground"])
         line["votes"] = {rule: Overlap(**counted) for rule, counted in line["votes"].items()}
         line["targets"], line["answers"] = tuple(line["targets"]), tuple(line["answers"])
         return _checked(Record(**{each.name: line[each.name] for each in fields(Record)}))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecordError(f"not a sample of an evaluation ({type(error).__name__}: {error})") from error
 
 
 def _checked(record: Record) -> Record:
     """The record, when all that is read of it later is of its kind. Raises what from_json catches."""
     names = ("id", "picture", "question", "problem", "kind", "raw")
-    if not all(isinstance(text, str) for text in (*(getattr(record, n) for n in names), *record.answers)):
+    texts = [*(getattr(record, name) for name in names), *record.answers]
+    if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"something other than text in {', '.join(names)} or answers")
+    "".join(texts).encode()  # half a character could not be written again
+    if type(record.by_mercy) is not bool or not isinstance(record.mask, dict | None):
+        raise ValueError("by_mercy is true or false, and a mask is run lengths or null")
     numbers = [record.text, record.expression, *record.seconds.values()]
     numbers += [value for value in (record.box_iou, record.confidence) if value is not None]
     for target in record.targets:
@@ -121,6 +125,8 @@ def _checked(record: Record) -> Record:
         raise ValueError("something other than a number in text, expression, seconds, scores or box_iou")
     if (record.overlap is None) != (record.status == "left_out"):
         raise ValueError(f"counts that do not go with the status {record.status!r}")
+    if bool(record.answers) != (record.confidence is not None):
+        raise ValueError("several answers have a confidence, and one has none")
     return record
 
 

@@ -7,10 +7,11 @@ Imports the contract; models, data and the command line may import it.
 """
 
 from segzero.pictures.draw import PALETTE, color_of, overlay
-from segzero.pictures.export import encode_mask, from_json, mask_image, save_zip, to_json
+from segzero.pictures.export import encode_mask, mask_image, save_zip, to_json
 from segzero.pictures.masks import MaskError, decode_rle, read_mask
 from segzero.pictures.paths import path_inside
 from segzero.pictures.picture import PictureError, load_picture
+from segzero.pictures.saved_result import from_json
 from segzero.pictures.wording import details, headline, plural, printable, summary
 
 __all__ = [

@@ -20,7 +20,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,13 +27,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from segzero.contract import Result, Target
+from segzero.contract import Result
 from segzero.pictures.draw import overlay
-from segzero.pictures.masks import decode_rle
-from segzero.pictures.picture import MAX_PIXELS
 
 VERSION = 1
-_TEXTS = ("question", "preset", "status", "problem", "thinking", "raw")
 
 _PNG = {
     "format": "PNG",
@@ -71,25 +67,6 @@ def to_json(result: Result) -> dict[str, Any]:
             )
         ],
     }
-
-
-def from_json(record: dict[str, Any], image: Image.Image | None = None) -> Result:
-    """The inverse of to_json. With its upright RGB picture the result can be refined again.
-
-    Raises ValueError when the record is not one, is of another version, or is about another size of picture.
-    """
-    if not isinstance(record, dict) or record.get("version") != VERSION:
-        raise ValueError(f'Not a Seg-Zero result: expected an object with "version": {VERSION}.')
-    try:
-        result = _result(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        why = f"{type(error).__name__} at {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"Not a Seg-Zero result: {why}.") from error
-    if image is not None and image.size != result.image_wh:
-        raise ValueError(
-            f"The result is for a picture of {result.image_wh} pixels, this one has {image.size}."
-        )
-    return replace(result, picture=image)
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
@@ -136,45 +113,3 @@ def _encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, **options)
     return buffer.getvalue()
-
-
-def _result(record: dict[str, Any]) -> Result:
-    width, height = record["image"]["width"], record["image"]["height"]
-    if not all(type(side) is int and side > 0 for side in (width, height)) or width * height > MAX_PIXELS:
-        raise ValueError(f"a picture of {width!r} x {height!r} pixels")
-    objects = record["targets"]
-    masks = [_mask(each["mask"], (width, height)) for each in objects]
-    return Result(
-        image_wh=(width, height),
-        **{name: _text(record, name) for name in _TEXTS},
-        tokens=int(record["tokens"]),
-        targets=[
-            Target(tuple(each["box_xyxy"]), tuple(tuple(point) for point in each["points_xy"]), _label(each))
-            for each in objects
-        ],
-        masks=np.stack(masks) if masks else np.zeros((0, height, width), bool),
-        scores=np.array([each["score"] for each in objects], np.float32),
-        seconds={name: float(seconds) for name, seconds in record["seconds"].items()},
-        clicks={
-            index: tuple(((float(x), float(y)), bool(add)) for x, y, add in each["clicks"])
-            for index, each in enumerate(objects)
-            if each["clicks"]
-        },
-    )
-
-
-def _mask(encoded: dict[str, Any], wh: tuple[int, int]) -> np.ndarray:
-    if encoded["size"] != [wh[1], wh[0]]:  # before anything of that size is made
-        raise ValueError(f"a mask is not of the picture's size, {wh[0]} x {wh[1]}")
-    return decode_rle(encoded)
-
-
-def _label(target: dict[str, Any]) -> str:
-    """Results that were saved before targets had labels have none."""
-    return _text(target, "label") if "label" in target else ""
-
-
-def _text(record: dict[str, Any], name: str) -> str:
-    if not isinstance(record[name], str):
-        raise ValueError(f"its {name} is no text")
-    return record[name]

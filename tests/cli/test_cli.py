@@ -113,6 +113,17 @@ def test_nothing_that_matches_is_an_answer(capsys: pytest.CaptureFixture):
     assert not np.asarray(Image.open("m.png")).any()
 
 
+@pytest.mark.parametrize("pictures", [["left/1.png"], ["left"], ["one.png", "left/1.png"]])
+def test_a_question_may_bear_the_name_of_a_folder_or_of_a_file(pictures, fake: FakePipeline, capsys):
+    for name in ("left", "right"):
+        Path(name).mkdir()
+        Image.new("RGB", (40, 20)).save(f"{name}/1.png")
+    Path("up").write_bytes(b"")
+    for question in ("left", "right", "up"):
+        assert main(["ask", *pictures, question]) == 0
+    assert "not a question" not in capsys.readouterr().err
+
+
 def test_an_unreadable_answer_is_shown_and_counts_as_failed(capsys: pytest.CaptureFixture):
     assert main(["ask", "one.png", "What is unreadable?"]) == 1
     out = capsys.readouterr().out
@@ -123,7 +134,9 @@ def test_an_unreadable_answer_is_shown_and_counts_as_failed(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("args", "word"),
     [
-        (["one.png", "pictures/a.png"], "not a question"),
+        (["one.png", "pictures/a.png"], "pictures/a.png is a file, not a question"),
+        (["What is left?", "pictures"], "pictures is a folder, not a question"),
+        (["What is left?", "one.png"], "one.png is a file, not a question"),
         (["one.png", " "], "empty"),
         (["one.png", "q" * 2001], "2,000"),
         (["one.png", "left?", "--mask", "m.jpg"], "--mask writes .png"),

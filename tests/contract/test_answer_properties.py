@@ -5,6 +5,8 @@ Texts are put together from what models write and from what breaks parsers; the 
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,6 +113,42 @@ class Counted(list):
         found = super().__getitem__(key)
         self.read += len(found) if isinstance(key, slice) else 1
         return found
+
+
+def operations(text: str) -> int:
+    """How many calls reading a text takes, those into C included."""
+    calls = 0
+
+    def count(frame, event, argument) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        parse_answer(text, MULTI, SQUARE, PICTURE)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{",
+        "[ ",
+        "{}",
+        "<answer>",
+        "'{",
+        '"bbox": [',
+        "</",
+        f"{DOG}, ",
+        "{'bbox': {}, ",
+        "{'bbox': [1,2,3,4], 'a': {'bbox': [1,2,3,4]}}",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "<think>A.</think><answer>[", "<think>"])
+def test_reading_takes_operations_in_proportion_to_the_length(before, piece):
+    assert operations(before + piece * 400) < 2.2 * operations(before + piece * 200) + 100
 
 
 @pytest.mark.parametrize("thought", ["a < b, so the dog it is. ", " ", "<answer> is a word. ", "<answe"])

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 
 from segzero.contract import MULTI, SINGLE, Target, parse_answer
+from segzero.contract.released import _first_answer, _first_braces
 from tests.contract.answer_cases import CASES, CUP, CUP_TARGET, DOG, DOG_TARGET, answer
 from tests.contract.test_answer_properties import DIALECTS, FAST, PICTURE, SQUARE, TEXTS
 
@@ -75,6 +76,21 @@ def plain(targets):
 def test_what_is_read_as_released_is_what_the_script_reads(text, dialect):
     ours, theirs = dialect.released(text, SQUARE, PICTURE), script(text, dialect)
     assert ours is None or plain(ours) == theirs
+    for find, pattern in ((_first_braces, r"{[^}]+}"), (_first_answer, r"<answer>\s*(.*?)\s*</answer>")):
+        match = re.search(pattern, text, re.DOTALL)
+        try:
+            assert find(text) == match.group(match.re.groups)
+        except ValueError:
+            assert match is None
+
+
+@pytest.mark.parametrize(
+    "text", ["<answer>" + " " * 200_000, "{" * 200_000, "{}" * 100_000, "<think>" * 50_000]
+)
+@pytest.mark.parametrize("dialect", [MULTI, SINGLE], ids=lambda dialect: dialect.name)
+def test_no_text_takes_longer_than_its_length(text, dialect):
+    """The scripts' own patterns take hours for the first."""
+    assert dialect.released(text, SQUARE, PICTURE) is None
 
 
 @FAST

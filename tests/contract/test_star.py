@@ -105,3 +105,11 @@ def test_a_thought_that_never_ends_is_told():
     read = STAR_8B.parse("<think>Let me see. The dog is on the left, no, on the right. Wait", (640, 480))
     assert read.status == "unreadable" and "ends before any answer" in read.problem
     assert read.thinking.endswith("Wait")
+
+
+def test_a_key_that_comes_twice_has_its_own_label():
+    dog = '"label": "dog", "bbox_2d": [0,0,499,499], "point_2d": [9,9]'
+    cat = '"label": "cat", "bbox_2d": [500,500,999,999], "point_2d": [600,600]'
+    for quote in ('"', "'"):
+        text = f"<think>A.</think><answer>[{{{dog}, {cat}}}]</answer>".replace('"', quote)
+        assert [target.label for target in STAR_8B.parse(text, (640, 480)).targets] == ["dog", "cat"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from segzero.evaluation import (
     Overlap,
     Record,
     RecordError,
+    aggregate_records,
     count_under,
     measure,
     read_records,
@@ -131,3 +133,43 @@ def test_the_documented_table_is_this_table(repo: Path):
         "drop" if PROTOCOLS[name].both_empty is None else f"{PROTOCOLS[name].both_empty:g}" for name in names
     ]
     assert table["both_empty"] == both
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    2.5,
+    10**400,
+    float("nan"),
+    "x",
+    [],
+    {},
+    [1],
+    {"x": 1},
+    "\ud800",
+    [[1, 2]],
+    {"union": 1},
+]
+
+
+def test_a_changed_line_is_read_or_refused():
+    """Whatever is read counts under every protocol, and is written again."""
+    rng, read = random.Random(0), 0
+    for _ in range(1500):
+        line = to_json(FULL)
+        inner = rng.choice([line, line, line["targets"][0], line["foreground"], line["votes"]["medoid"]])
+        name = rng.choice(list(inner))
+        if rng.random() < 0.2:
+            del inner[name]
+        else:
+            inner[name] = rng.choice(ODD)
+        try:
+            changed = from_json(line)
+        except RecordError as error:
+            assert str(error).isprintable()
+            continue
+        read += 1
+        aggregate_records([changed])
+        assert record_line(changed).encode()
+    assert 50 < read < 1000

@@ -65,7 +65,7 @@ def test_names_come_back_and_older_records_have_none():
         del target["label"]
     assert from_json(record).labels == ["", ""]
     record["targets"][0]["label"] = 7
-    with pytest.raises(ValueError, match="its label is no text"):
+    with pytest.raises(ValueError, match="7 is no text"):
         from_json(record)
 
 

@@ -131,7 +131,12 @@ def _qwen3_5(text: dict, vision: dict, tokens: dict) -> Qwen3_5ForConditionalGen
     text |= {"rope_parameters": rope, "linear_num_key_heads": 2, "linear_num_value_heads": 2}
     text |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
     vision |= {"depth": 2, "num_position_embeddings": 16}
-    return Qwen3_5ForConditionalGeneration(Qwen3_5Config(text_config=text, vision_config=vision, **tokens))
+    model = Qwen3_5ForConditionalGeneration(Qwen3_5Config(text_config=text, vision_config=vision, **tokens))
+    with torch.no_grad():  # else what it says depends on the last few tokens alone
+        model.get_input_embeddings().weight.mul_(0.05)
+        model.model.language_model.layers[0].linear_attn.A_log.fill_(-6.0)
+        model.model.language_model.layers[1].self_attn.q_norm.weight.fill_(3.0)
+    return model
 
 
 _MAKE = {"qwen2_5_vl": _qwen2_5_vl, "qwen3_vl": _qwen3_vl, "qwen3_5": _qwen3_5}

@@ -6,8 +6,9 @@ Answers differ in length, and in an ordinary batch all wait for the longest; one
 limit holds up everybody. Here a row that is done makes room for the next question
 (segzero/reasoner/kv_cache.py).
 
-A picture is read once for all questions about it that follow each other: in Qwen's prompt it stands before
-the question, so the model's keys and values for it are the same.
+A picture is read once for all questions about it that follow each other: in the prompt it stands before the
+question, so the model's keys and values for it are the same. For which models, says
+segzero.reasoner.prefix_cache.can_reuse. Pictures may be of any sizes.
 """
 
 from __future__ import annotations
@@ -18,41 +19,16 @@ from itertools import islice
 
 import torch
 from PIL import Image
-from tokenizers.decoders import DecodeStream
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from segzero.contract import STOP
+from segzero.reasoner.decoding import Draw, RowText
 from segzero.reasoner.kv_cache import KVCache
 from segzero.reasoner.prompt_encoding import PromptEncoder
 from segzero.reasoner.request import Request
 
 READ_AT_ONCE = 8
 """Pictures that go through the vision tower together: more need memory and gain no speed."""
-
-
-class RowText:
-    """The text of one row of a batch, token by token, up to and with `</answer>`; then it is done."""
-
-    def __init__(self, tokenizer) -> None:
-        """tokenizer: of the `tokenizers` package."""
-        self._tokenizer = tokenizer
-        self._decoder = DecodeStream(skip_special_tokens=True)
-        self._end = ""  # the last characters, where a STOP may have begun
-        self.done = False
-
-    def take(self, token: int) -> str:
-        """The text that a token adds; "" while a character is incomplete, and once it is done."""
-        if self.done:
-            return ""
-        piece = self._decoder.step(self._tokenizer, token) or ""
-        seen = self._end + piece
-        stop = seen.find(STOP)
-        if stop >= 0:  # one token may reach beyond the tag
-            piece = piece[: stop + len(STOP) - len(self._end)]
-            self.done = True
-        self._end = seen[-(len(STOP) - 1) :]
-        return piece
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +51,7 @@ class _Row:
 
     request: Request
     text: RowText
-    generator: torch.Generator | None
+    draw: Draw | None
     pieces: list[str] = field(default_factory=list)
     tokens: int = 0
     done: bool = False
@@ -141,9 +117,8 @@ class ContinuousBatching:
             scores = torch.where(seen, punished, scores)
         tokens = scores.argmax(-1)
         for index, row in enumerate(self._rows):
-            if row.generator is not None:
-                chances = (scores[index].float() / row.request.temperature).softmax(-1)
-                tokens[index] = torch.multinomial(chances, 1, generator=row.generator)[0]
+            if row.draw is not None:
+                tokens[index] = row.draw(scores[index])
         seen.scatter_(1, tokens[:, None], True)
         return tokens
 
@@ -179,7 +154,7 @@ class ContinuousBatching:
         """Read prompts, equal ones once, behind their pictures.
 
         -> their cache, which of its rows each ask has, which of its columns are tokens, (U, P + T) bool, and
-        the state for `_state`.
+        the state for `_state`. Shorter heads and tails are padded on the left, P and T are the longest.
         """
         self._look([request.frame for request in requests])
         names = [(id(request.frame), request.prompt) for request in requests]
@@ -187,10 +162,9 @@ class ContinuousBatching:
         heads = [self._heads[frame] for frame, _ in different]
         tails = [self._encoder.tail(prompt) for _, prompt in different]
         cache = _joined([head.layers for head in heads])
+        before, own_before = _left_padded([head.ids for head in heads])  # (U, P) both
         ids, own = _left_padded(tails)  # (U, T) both
-        ids, own = ids.to(self._model.device), own.to(self._model.device)
-        before = torch.stack([head.ids for head in heads])  # (U, P)
-        own = torch.cat([torch.ones_like(before, dtype=torch.bool), own], dim=1)
+        ids, own = ids.to(before.device), torch.cat([own_before, own.to(before.device)], dim=1)
         index = own.cumsum(1) - 1  # of each token in its own prompt, (U, P + T)
         positions = (index + torch.stack([head.delta for head in heads])[:, None])[:, before.shape[1] :]
         out = self._model(
@@ -208,30 +182,37 @@ class ContinuousBatching:
         return cache, rows, own, [each[rows] for each in (logits, seen, positions[:, -1] + 1)]
 
     def _look(self, frames: Sequence[Image.Image]) -> None:
-        """Read the pictures that are not known yet into `_heads`."""
-        new = list({id(frame): frame for frame in frames if id(frame) not in self._heads}.values())
-        for start in range(0, len(new), READ_AT_ONCE):
-            part = new[start : start + READ_AT_ONCE]
-            inputs = self._encoder.heads(part).to(self._model.device)
-            cache = DynamicCache(config=self._model.config.get_text_config())
-            self._model.model(**inputs, cache=cache, use_cache=True)
-            deltas = self._model.model.rope_deltas[:, 0]
-            for row, frame in enumerate(part):
-                layers = [(layer.keys[row], layer.values[row]) for layer in cache.layers]
-                self._heads[id(frame)] = _Head(frame, inputs["input_ids"][row], layers, deltas[row])
+        """Read the pictures that are not known yet into `_heads`, those of a size together."""
+        new = {id(frame): frame for frame in frames if id(frame) not in self._heads}.values()
+        for size in dict.fromkeys(frame.size for frame in new):
+            same = [frame for frame in new if frame.size == size]
+            for start in range(0, len(same), READ_AT_ONCE):
+                self._look_at(same[start : start + READ_AT_ONCE])
+
+    def _look_at(self, frames: Sequence[Image.Image]) -> None:
+        """Read pictures of one size."""
+        inputs = self._encoder.heads(frames).to(self._model.device)
+        cache = DynamicCache(config=self._model.config.get_text_config())
+        self._model.model(**inputs, cache=cache, use_cache=True)
+        deltas = self._model.model.rope_deltas[:, 0]
+        for row, frame in enumerate(frames):
+            layers = [(layer.keys[row], layer.values[row]) for layer in cache.layers]
+            self._heads[id(frame)] = _Head(frame, inputs["input_ids"][row], layers, deltas[row])
 
     def _row(self, request: Request) -> _Row:
-        generator = None
-        if request.temperature > 0:
-            generator = torch.Generator(self._model.device).manual_seed(request.seed)
-        return _Row(request, RowText(self._encoder.processor.tokenizer.backend_tokenizer), generator)
+        draw = Draw(request, self._model.device) if request.temperature > 0 else None
+        return _Row(request, RowText(self._encoder.processor.tokenizer.backend_tokenizer), draw)
 
 
 def _joined(heads: Sequence[list[tuple[Tensor, Tensor]]]) -> DynamicCache:
-    """A cache whose rows are the pictures', all of one length."""
+    """A cache whose rows are the pictures'; zeros before the shorter ones."""
     cache = DynamicCache()
+    width = max(layers[0][0].shape[-2] for layers in heads)
     for number, layers in enumerate(zip(*heads, strict=True)):
-        keys, values = (torch.stack(side) for side in zip(*layers, strict=True))
+        keys, values = (
+            torch.stack([torch.nn.functional.pad(each, (0, 0, width - each.shape[-2], 0)) for each in side])
+            for side in zip(*layers, strict=True)
+        )
         cache.update(keys, values, number)
     return cache
 
@@ -241,5 +222,5 @@ def _left_padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     token, so that it adds none to those the repetition penalty has seen."""
     width = max(map(len, rows))
     ids = torch.stack([torch.cat([row[:1].expand(width - len(row)), row]) for row in rows])
-    lengths = torch.tensor([len(row) for row in rows])
-    return ids, torch.arange(width) >= width - lengths[:, None]
+    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+    return ids, torch.arange(width, device=ids.device) >= width - lengths[:, None]

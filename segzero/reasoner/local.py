@@ -9,6 +9,7 @@ published with stays on.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import shutil
@@ -16,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import torch
@@ -25,21 +26,24 @@ from safetensors import SafetensorError
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
+    LogitsProcessorList,
     PreTrainedModel,
     ProcessorMixin,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 from transformers.utils import is_flash_attn_2_available
 
 from segzero.hub import ModelError, model_folder, one_line
-from segzero.reasoner.continuous_batching import ContinuousBatching, RowText
+from segzero.reasoner.continuous_batching import ContinuousBatching
+from segzero.reasoner.decoding import Draw, Draws, Watch
 from segzero.reasoner.prefix_cache import PrefixCache, can_reuse
 from segzero.reasoner.prompt_encoding import PromptEncoder
 from segzero.reasoner.relay import relay
 from segzero.reasoner.request import Request
 
 __all__ = ["ModelError", "Reasoner"]
+
+log = logging.getLogger(__name__)
 
 LARGE_BYTES = 1 << 30
 """Weights of this size and more run in bf16 on a GPU. For smaller ones fp32 costs nothing and is exact."""
@@ -69,6 +73,9 @@ class Reasoner:
         self.max_new_tokens = max_new_tokens
         self.encoder = PromptEncoder(processor)
         self._prefix = PrefixCache(model, self.encoder, static=static) if can_reuse(model) else None
+        if self._prefix is None:
+            kind = model.config.model_type
+            log.warning("A %s model goes the slower way: it reads its picture anew for every question.", kind)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread, self._starting = threading.Thread(), threading.Lock()
         weakref.finalize(self, self._jobs.put, None)
@@ -142,8 +149,7 @@ class Reasoner:
         """Answer any number of questions, `at_once` at a time: (key, text) of each as it ends, in any order.
 
         For evaluation: the texts are those that `stream` would yield, or drawn where a Request says so.
-        `requests` is read on the model's thread, as there is room. Raises ModelError for drawing from a
-        model that segzero.reasoner.continuous_batching does not know.
+        `requests` is read on the model's thread, as there is room.
         """
 
         def work(emit: Callable[[tuple[Hashable, str]], None], stopped: Callable[[], bool]) -> None:
@@ -153,30 +159,29 @@ class Reasoner:
                 )
                 batching.run(iter(requests), emit, stopped)
             else:
-                self._in_batches(iter(requests), at_once, emit, stopped)
+                self._in_batches(requests, at_once, emit, stopped)
 
         return relay(work, self._submit)
 
     def _in_batches(
         self,
-        requests: Iterator[Request],
+        requests: Iterable[Request],
         at_once: int,
         emit: Callable[[tuple[Hashable, str]], None],
         stopped: Callable[[], bool],
     ) -> None:
         """What `answer_all` does with models whose rows cannot be exchanged."""
-        while not stopped() and (batch := list(islice(requests, at_once))):
-            if any(request.temperature > 0 for request in batch):
-                kind = self.model.config.model_type
-                raise ModelError(f"Answers of a {kind} model cannot be drawn. Ask for one answer each.")
+        for batch in _batches(requests, at_once):
+            if stopped():
+                return
             texts = [""] * len(batch)
 
             def collect(row: int, piece: str, texts: list[str] = texts) -> None:
                 texts[row] += piece
 
-            self._generate(
-                [request.frame for request in batch], [request.prompt for request in batch], collect, stopped
-            )
+            draws = [Draw(each, self.model.device) if each.temperature > 0 else None for each in batch]
+            frames, prompts = [each.frame for each in batch], [each.prompt for each in batch]
+            self._generate(frames, prompts, collect, stopped, draws)
             for request, text in zip(batch, texts, strict=True):
                 emit((request.key, text))
 
@@ -196,39 +201,27 @@ class Reasoner:
         prompts: Sequence[str],
         emit: Callable[[int, str], None],
         stopped: Callable[[], bool],
+        draws: Sequence[Draw | None] = (),
     ) -> None:
         if self._prefix is not None and len(prompts) == 1:
             inputs = self._prefix(frames[0], prompts[0], self.max_new_tokens)
         else:
             inputs = self.encoder(frames, prompts).to(self.model.device)
-        watch = _Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
+        watch = Watch(self.encoder.processor.tokenizer.backend_tokenizer, len(prompts), emit, stopped)
         self.model.generate(
             **inputs,
             **_GREEDY,
             max_new_tokens=self.max_new_tokens,
+            logits_processor=LogitsProcessorList([Draws(draws)] if any(draws) else []),
             stopping_criteria=StoppingCriteriaList([watch]),
         )
 
 
-class _Watch(StoppingCriteria):
-    """Sees every token as soon as it is chosen: hands on its text, and says which rows of the batch are done.
-
-    A streamer and stop_strings would do the same, but the one waits for white space, and the other spends
-    seconds on a table of the vocabulary for each question.
-    """
-
-    def __init__(
-        self, tokenizer, rows: int, emit: Callable[[int, str], None], stopped: Callable[[], bool]
-    ) -> None:
-        self._emit, self._stopped = emit, stopped
-        self._texts = [RowText(tokenizer) for _ in range(rows)]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
-        """input_ids: (B, L), the newest token last. Returns (B,) bool, true where generation is over."""
-        for row, token in enumerate(input_ids[:, -1].tolist()):
-            if piece := self._texts[row].take(token):
-                self._emit(row, piece)
-        return torch.tensor([self._stopped() or text.done for text in self._texts], device=input_ids.device)
+def _batches(requests: Iterable[Request], at_once: int) -> Iterator[list[Request]]:
+    """At most `at_once` that follow each other; pictures of one size, since most processors stack them."""
+    for _, same in groupby(requests, key=lambda request: request.frame.size):
+        while batch := list(islice(same, at_once)):
+            yield batch
 
 
 def best_device() -> str:

@@ -15,9 +15,14 @@ import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
+from segzero.hub import one_line
+
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}prompt\N{OBJECT REPLACEMENT CHARACTER}"
 _FILL = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
 """What text tokens have in the arrays that run along input_ids."""
+_THOUGHT = "<think>"
+_ROOMY = 4
+"""So many times a frame's pixels are never too many: some count two pictures in time, some round up."""
 
 
 def chat_messages(prompt: str) -> list[dict]:
@@ -26,21 +31,50 @@ def chat_messages(prompt: str) -> list[dict]:
 
 
 class PromptEncoder:
-    """Encodes pictures and prompts with a processor, e.g. Qwen2_5_VLProcessor.
+    """Encodes pictures and prompts with a processor, e.g. Qwen2_5_VLProcessor or Qwen3VLProcessor.
 
-    A prompt is encoded apart from the text around it. In Qwen's template control tokens stand on both its
+    A prompt is encoded apart from the text around it. In Qwen's templates control tokens stand on both its
     sides, where the tokenizer cuts anyway, so an ordinary prompt has the very ids it would have in one piece.
-    Raises ValueError when the processor's chat template leaves the picture or the text out.
+
+    prefill: what the template has already written of the answer, from `<think>` on, or "". The model goes on
+    behind it and does not repeat it: `<think>` and a line's end leave a thought open, with `</think>` it is
+    over.
+
+    Raises ValueError, in one line, for a processor that is not for both pictures and text, or has no chat
+    template (nor its tokenizer), or one that cannot be rendered, or that leaves out the picture or the text,
+    or puts the picture after it.
     """
 
     def __init__(self, processor: ProcessorMixin) -> None:
+        if not (hasattr(processor, "image_processor") and hasattr(processor, "tokenizer")):
+            raise ValueError(f"its processor is a {type(processor).__name__}, not one of pictures and text")
         self.processor = processor
-        rendered = processor.apply_chat_template(
-            chat_messages(_MARK), tokenize=False, add_generation_prompt=True
-        )
+        rendered = self._render(chat_messages(_MARK))
         if rendered.count(_MARK) != 1:
             raise ValueError("its chat template does not contain the user's text once")
         self._head, self._foot = rendered.split(_MARK)
+        [message] = chat_messages(_MARK)
+        unseeing = self._render([message | {"content": message["content"][1:]}]).partition(_MARK)[0]
+        if self._head == unseeing or "'type':" in self._head:  # the latter where it prints the list of parts
+            raise ValueError("its chat template does not put the picture before the user's text")
+        asked = self._render(chat_messages(_MARK), add_generation_prompt=False).partition(_MARK)[2]
+        begun = self._foot.removeprefix(asked)  # the user's own turn may speak of tags
+        self.prefill = begun[begun.index(_THOUGHT) :] if _THOUGHT in begun else ""
+
+    def _render(self, messages: list[dict], add_generation_prompt: bool = True) -> str:
+        """The template's text. Where the processor has no template of its own, its tokenizer's stands in."""
+        own, tokenizer = self.processor.chat_template, self.processor.tokenizer
+        if not (own or tokenizer.chat_template):
+            raise ValueError("it has no chat template: add the chat_template.jinja that it was trained with")
+        try:
+            return self.processor.apply_chat_template(
+                messages,
+                chat_template=None if own else tokenizer.get_chat_template(),
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        except Exception as error:  # a stranger's program: it may fail in any way
+            raise ValueError(f"its chat template cannot be rendered: {one_line(error)}") from error
 
     def head(self, frame: Image.Image) -> BatchFeature:
         """Everything before the prompt: input_ids (1, P), the picture's tokens in them, and its arrays."""
@@ -49,13 +83,14 @@ class PromptEncoder:
     def heads(self, frames: Sequence[Image.Image]) -> BatchFeature:
         """`head` of several pictures of one size: input_ids (B, P).
 
-        Qwen's processors do not resize the frames: 840 x 840 pixels are 900 tokens, 280 x 280 are 100.
+        Processors of Qwen's kind do not resize frames whose sides are multiples of their patch times merge
+        (28 px for Qwen2.5-VL, 32 for Qwen3-VL): 840 x 560 pixels are 30 x 20 tokens of Qwen2.5-VL. Others are
+        rounded to the nearest.
         """
-        images = self.processor.image_processor
         options = {}
-        if hasattr(images, "merge_size"):  # Qwen's: `size` bounds the number of pixels
+        if hasattr(self.processor.image_processor, "merge_size"):  # its `size` bounds the number of pixels
             pixels = frames[0].width * frames[0].height
-            options["size"] = {"shortest_edge": pixels, "longest_edge": pixels}
+            options["size"] = {"shortest_edge": 1, "longest_edge": _ROOMY * pixels}
         return self.processor(
             text=[self._head] * len(frames),
             images=list(frames),
@@ -72,16 +107,20 @@ class PromptEncoder:
         return torch.tensor(ids, dtype=torch.long)
 
     def __call__(self, frames: Sequence[Image.Image], prompts: Sequence[str]) -> BatchFeature:
-        """A batch for model.generate: token rows padded on the left, pictures one after the other."""
+        """A batch for model.generate: token rows padded on the left, pictures one after the other.
+
+        A padding repeats the row's first token: it adds none to those that a repetition penalty punishes, so
+        that an answer does not depend on what is beside it.
+        """
         rows = [extend(self.head(f), self.tail(p)) for f, p in zip(frames, prompts, strict=True)]
         length = max(row["input_ids"].shape[1] for row in rows)
-        pad = self.processor.tokenizer.pad_token_id or 0
         batch = {}
         for name, value in rows[0].items():
             values = [row[name] for row in rows]
-            if name == "input_ids" or name in _FILL:
-                fill = pad if name == "input_ids" else 0
-                values = [torch.nn.functional.pad(v, (length - v.shape[1], 0), value=fill) for v in values]
+            if name == "input_ids":
+                values = [torch.cat([v[:, :1].expand(-1, length - v.shape[1]), v], 1) for v in values]
+            elif name in _FILL:
+                values = [torch.nn.functional.pad(v, (length - v.shape[1], 0)) for v in values]
             batch[name] = torch.cat(values) if isinstance(value, torch.Tensor) else value
         return BatchFeature(batch)
 

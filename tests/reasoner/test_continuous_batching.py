@@ -15,7 +15,7 @@ from transformers import DynamicCache
 
 from segzero.contract import MULTI
 from segzero.reasoner import Reasoner, Request
-from segzero.reasoner.continuous_batching import RowText
+from segzero.reasoner.decoding import RowText
 from segzero.reasoner.kv_cache import ROOM, KVCache
 from tests.shared.tiny import save_tiny_reasoner, script
 

@@ -1,6 +1,7 @@
 """Tiny random models of the real classes, for tests: nothing is downloaded, and one answers in milliseconds.
 
-folder = save_tiny_reasoner(tmp_path)                 # then Reasoner.load(folder)
+folder = save_tiny_reasoner(tmp_path)                 # Qwen2.5-VL; then Reasoner.load(folder)
+folder = save_tiny_reasoner(tmp_path, "qwen3_vl")     # one of FAMILIES
 script(reasoner, "<think>a</think><answer>[]</answer>")  # what it answers from now on
 """
 
@@ -14,12 +15,20 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
+    PreTrainedModel,
+    ProcessorMixin,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen2Tokenizer,
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
 )
 
 from segzero.contract import MULTI, SINGLE
@@ -35,11 +44,13 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}"
+_SYSTEM = (
+    "{% if messages[0]['role'] != 'system' %}"
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "{% endif %}"
+)
+_TURNS = (
+    "{% for message in messages %}"
     "<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}"
@@ -49,7 +60,13 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+CHAT_TEMPLATE = _SYSTEM + _TURNS
 """Renders what Qwen2.5-VL's own template renders for these messages."""
+THINKING = "{% if add_generation_prompt %}<think>\n{% endif %}"
+"""What thinking templates have at their end: the answer begins inside a thought."""
+TEMPLATES = {"qwen2_5_vl": CHAT_TEMPLATE, "qwen3_vl": _TURNS, "qwen3_5": _TURNS + THINKING}
+"""What the families' own render. Qwen3-VL has no system prompt of its own, and Qwen3.5 thinks."""
+FAMILIES = tuple(TEMPLATES)
 
 
 def tiny_tokenizer() -> Qwen2Tokenizer:
@@ -74,52 +91,69 @@ def tiny_tokenizer() -> Qwen2Tokenizer:
     )
 
 
-def tiny_processor() -> Qwen2_5_VLProcessor:
-    """The real processor; its picture limits are those of the public Qwen2.5-VL weights."""
-    size = {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 16384}
-    return Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=size),
-        tokenizer=tiny_tokenizer(),
-        video_processor=Qwen2VLVideoProcessor(),
-        chat_template=CHAT_TEMPLATE,
-    )
+def tiny_processor(family: str = "qwen2_5_vl") -> ProcessorMixin:
+    """The real processor; its picture limits are those of the public weights."""
+    tokenizer, template = tiny_tokenizer(), TEMPLATES[family]
+    if family == "qwen2_5_vl":
+        size = {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 16384}
+        images, videos = Qwen2VLImageProcessor(size=size), Qwen2VLVideoProcessor()
+        return Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=template)
+    size = {"shortest_edge": 256 * 256, "longest_edge": 4096 * 4096}
+    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    images = Qwen2VLImageProcessor(size=size, patch_size=16, **half)
+    return Qwen3VLProcessor(images, tokenizer, Qwen3VLVideoProcessor(), chat_template=template)
 
 
-def tiny_model(tokenizer: Qwen2Tokenizer, seed: int = 0) -> Qwen2_5_VLForConditionalGeneration:
+_SMALL = {"hidden_size": 32, "intermediate_size": 64, "initializer_range": 0.4}
+_ATTENTION = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
+_ROPE = {"rope_type": "default", "rope_theta": 100.0, "mrope_section": [2, 3, 3]}
+
+
+def _qwen2_5_vl(text: dict, vision: dict, tokens: dict) -> Qwen2_5_VLForConditionalGeneration:
+    text |= {"num_hidden_layers": 2, "rope_parameters": _ROPE}
+    del text["head_dim"]
+    vision |= {"depth": 2, "fullatt_block_indexes": [1], "window_size": 112}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **tokens)
+    return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def _qwen3_vl(text: dict, vision: dict, tokens: dict) -> Qwen3VLForConditionalGeneration:
+    """With DeepStack: features of two vision layers go to the first two of three text layers."""
+    text |= {"num_hidden_layers": 3, "rope_parameters": _ROPE | {"mrope_interleaved": True}}
+    vision |= {"depth": 3, "deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16}
+    return Qwen3VLForConditionalGeneration(Qwen3VLConfig(text_config=text, vision_config=vision, **tokens))
+
+
+def _qwen3_5(text: dict, vision: dict, tokens: dict) -> Qwen3_5ForConditionalGeneration:
+    """With one layer of linear attention and one of full."""
+    rope = _ROPE | {"mrope_interleaved": True, "partial_rotary_factor": 1.0}
+    text |= {"num_hidden_layers": 2, "layer_types": ["linear_attention", "full_attention"]}
+    text |= {"rope_parameters": rope, "linear_num_key_heads": 2, "linear_num_value_heads": 2}
+    text |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    vision |= {"depth": 2, "num_position_embeddings": 16}
+    model = Qwen3_5ForConditionalGeneration(Qwen3_5Config(text_config=text, vision_config=vision, **tokens))
+    with torch.no_grad():  # else what it says depends on the last few tokens alone
+        model.get_input_embeddings().weight.mul_(0.05)
+        model.model.language_model.layers[0].linear_attn.A_log.fill_(-6.0)
+        model.model.language_model.layers[1].self_attn.q_norm.weight.fill_(3.0)
+    return model
+
+
+_MAKE = {"qwen2_5_vl": _qwen2_5_vl, "qwen3_vl": _qwen3_vl, "qwen3_5": _qwen3_5}
+
+
+def tiny_model(tokenizer: Qwen2Tokenizer, seed: int = 0, family: str = "qwen2_5_vl") -> PreTrainedModel:
     """Random weights, so large that what it says depends on the picture and on the whole prompt."""
     token = tokenizer.convert_tokens_to_ids
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "mrope_section": [2, 3, 3]},
-            "initializer_range": 0.4,
-            "bos_token_id": None,
-            "eos_token_id": token("<|im_end|>"),
-            "pad_token_id": token("<|endoftext|>"),
-        },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_heads": 2,
-            "out_hidden_size": 32,
-            "fullatt_block_indexes": [1],
-            "window_size": 112,
-            "initializer_range": 0.4,
-        },
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
-        tie_word_embeddings=False,
-    )
+    text = _SMALL | _ATTENTION
+    text |= {"vocab_size": len(tokenizer), "bos_token_id": None}
+    text |= {"eos_token_id": token("<|im_end|>"), "pad_token_id": token("<|endoftext|>")}
+    vision = _SMALL | {"num_heads": 2, "out_hidden_size": 32}
+    names = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start"}
+    names["vision_end"] = "vision_end"
+    tokens = {f"{name}_token_id": token(f"<|{written}|>") for name, written in names.items()}
     torch.manual_seed(seed)
-    model = Qwen2_5_VLForConditionalGeneration(config).eval()
+    model = _MAKE[family](text, vision, tokens | {"tie_word_embeddings": False}).eval()
     # Sampling settings such as the public weights ship: a reasoner has to override them and be greedy.
     model.generation_config = GenerationConfig(
         do_sample=True,
@@ -132,11 +166,11 @@ def tiny_model(tokenizer: Qwen2Tokenizer, seed: int = 0) -> Qwen2_5_VLForConditi
     return model
 
 
-def save_tiny_reasoner(folder: Path, seed: int = 0) -> Path:
+def save_tiny_reasoner(folder: Path, family: str = "qwen2_5_vl", seed: int = 0) -> Path:
     """A folder that AutoProcessor and AutoModelForImageTextToText load. Returns it."""
-    processor = tiny_processor()
+    processor = tiny_processor(family)
     processor.save_pretrained(folder)
-    tiny_model(processor.tokenizer, seed).save_pretrained(folder)
+    tiny_model(processor.tokenizer, seed, family).save_pretrained(folder)
     return folder
 
 

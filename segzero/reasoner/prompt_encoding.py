@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
+from segzero.weights import WeightsError, reading
+
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}prompt\N{OBJECT REPLACEMENT CHARACTER}"
 _FILL = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
 """What text tokens have in the arrays that run along input_ids."""
@@ -30,16 +32,17 @@ class PromptEncoder:
 
     A prompt is encoded apart from the text around it. In Qwen's template control tokens stand on both its
     sides, where the tokenizer cuts anyway, so an ordinary prompt has the very ids it would have in one piece.
-    Raises ValueError when the processor's chat template leaves the picture or the text out.
+    Raises WeightsError when the processor's chat template cannot be rendered, or leaves the text out.
     """
 
     def __init__(self, processor: ProcessorMixin) -> None:
         self.processor = processor
-        rendered = processor.apply_chat_template(
-            chat_messages(_MARK), tokenize=False, add_generation_prompt=True
-        )
+        with reading("its chat template"):
+            rendered = processor.apply_chat_template(
+                chat_messages(_MARK), tokenize=False, add_generation_prompt=True
+            )
         if rendered.count(_MARK) != 1:
-            raise ValueError("its chat template does not contain the user's text once")
+            raise WeightsError("its chat template does not contain the user's text once")
         self._head, self._foot = rendered.split(_MARK)
 
     def head(self, frame: Image.Image) -> BatchFeature:

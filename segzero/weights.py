@@ -58,13 +58,17 @@ def named(failure: str, advice: str) -> Iterator[None]:
 
 
 def pretrained(
-    kind: type, folder: str | Path, *, ties: Mapping[str, str] | None = None, **options: Any
+    kind: type, folder: str | Path, *, dtype: Any, ties: Mapping[str, str] | None = None, **options: Any
 ) -> nn.Module:
     """A model of transformers with every tensor from a folder's safetensors; no code in the folder is run.
 
-    kind: a model's class, or an Auto class. ties: tensor -> the one that it equals, for files which hold only
-    one of the two. options: of from_pretrained. Raises WeightsError.
+    kind: a model's class, or an Auto class. dtype: goes before the folder's own, however that is spelt. ties:
+    tensor -> the one that it equals, for files which hold only one of the two. options: from_pretrained's.
+    Raises WeightsError.
     """
+    if kind.config_class is not None:  # Auto classes read it so themselves
+        with reading("its config.json"), _quietly():
+            options["config"] = kind.config_class.from_pretrained(folder, local_files_only=True, dtype=dtype)
     with reading("its weights"), _quietly():
         model, report = kind.from_pretrained(
             folder,
@@ -73,6 +77,7 @@ def pretrained(
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # they are refused below, by name
             output_loading_info=True,
+            dtype=dtype,
             **options,
         )
     missing = set(report["missing_keys"])
@@ -86,7 +91,7 @@ def pretrained(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without transformers' table of what is missing, which is told in a line, or filled."""
+    """Without transformers' words on types and its table of what is missing, which is told here, or filled."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -67,7 +67,7 @@ MINI = Preset(
 SEG_ZERO_7B = Preset(
     name="seg-zero-7b",
     reasoner="Ricky06662/Seg-Zero-7B",
-    segmenter="sam2.1-large",
+    segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
     dialect=SINGLE,
     about="The paper's 7B model: one object per question; some 16 GB in bf16, so it wants a GPU.",
@@ -76,7 +76,7 @@ SEG_ZERO_7B = Preset(
 VISIONREASONER_7B = Preset(
     name="visionreasoner-7b",
     reasoner="Ricky06662/VisionReasoner-7B",
-    segmenter="sam2.1-large",
+    segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
     dialect=MULTI,
     evaluation_trim='."?!',  # as its published evaluation asked, though not its training

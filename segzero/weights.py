@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import logging
+from transformers import PreTrainedModel, logging
 
 from segzero.hub import ModelError, one_line
 
@@ -38,6 +38,8 @@ def reading(what: str) -> Iterator[None]:
         yield
     except WeightsError:
         raise
+    except ImportError as error:  # flash attention, bitsandbytes, …: looked for when something asks for them
+        raise WeightsError(f"what it wants is missing: {one_line(error)}") from error
     except Exception as error:
         said = one_line(error)
         kind = type(error).__name__
@@ -66,7 +68,7 @@ def pretrained(
     tensor -> the one that it equals, for files which hold only one of the two. options: from_pretrained's.
     Raises WeightsError.
     """
-    if kind.config_class is not None:  # Auto classes read it so themselves
+    if issubclass(kind, PreTrainedModel):  # Auto classes read it so themselves
         with reading("its config.json"), _quietly():
             options["config"] = kind.config_class.from_pretrained(folder, local_files_only=True, dtype=dtype)
     with reading("its weights"), _quietly():
@@ -91,7 +93,7 @@ def pretrained(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without transformers' words on types and its table of what is missing, which is told here, or filled."""
+    """Without transformers' words on types, and its table of what is missing: told here, or filled."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -168,7 +168,7 @@ def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return replace(base, reasoner=str(folder))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a stranger's file, and nothing of ours: nested too deep, for one
         raise PresetError(f"{path} cannot be read as JSON ({error}); repair it or remove it") from error
     known = {"dialect", "max_new_tokens", *_FRAME}
     if not isinstance(settings, dict) or not settings.keys() <= known:

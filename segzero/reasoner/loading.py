@@ -22,8 +22,6 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from segzero.weights import WeightsError, pretrained, reading
 
-_HERE = {"local_files_only": True, "trust_remote_code": False}
-
 
 def load_model(folder: str | Path, **options: Any) -> PreTrainedModel:
     """An image-text-to-text model with all its weights. options: from_pretrained's. Raises WeightsError."""
@@ -39,14 +37,13 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
     files = ("processor_config.json", "preprocessor_config.json")
     if not any(os.path.isfile(Path(folder) / name) for name in files):
         raise WeightsError(f"it has no processor: neither {' nor '.join(files)}")
-    with reading("its config.json"):  # a dtype given here goes before what stands there, in whatever spelling
-        config = AutoConfig.from_pretrained(folder, dtype=torch.float32, **_HERE)
+    with reading("its config.json"):  # the dtype given goes before the folder's own, however that is spelt
+        config = AutoConfig.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+        )
     with reading("its processor"):
         processor = _processor(folder, config)
-    if (
-        not isinstance(processor, ProcessorMixin)
-        or not {"image_processor", "tokenizer"} <= vars(processor).keys()
-    ):
+    if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
         raise WeightsError("its processor does not take both pictures and text")
     wanted = getattr(config, "image_token_id", None)
     if wanted is not None and getattr(processor, "image_token_id", wanted) != wanted:
@@ -60,8 +57,8 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
 def _processor(folder: str | Path, config: Any) -> ProcessorMixin:
     """As the folder names it; or, where transformers no longer has that type, as the model's kind has it."""
     try:
-        return AutoProcessor.from_pretrained(folder, **_HERE)
+        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception:
         if type(config) not in PROCESSOR_MAPPING:
             raise
-        return PROCESSOR_MAPPING[type(config)].from_pretrained(folder, config=config, **_HERE)
+        return PROCESSOR_MAPPING[type(config)].from_pretrained(folder, config=config, local_files_only=True)

@@ -25,10 +25,11 @@ if not __package__:  # run as a file: Python then looks for modules beside it, n
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoProcessor, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, TrainerCallback
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, TrainerCallback
 
 from segzero.contract import PRESETS, Frame
 from segzero.pictures import load_picture
+from segzero.reasoner import load_processor
 from train.mini.learning.model import build_model
 
 GROUP = 8
@@ -164,13 +165,15 @@ def step(kind: str, shape: Shape, folder: Path) -> dict:
         model_init_kwargs={"dtype": "bfloat16" if cuda else "float32"},
         generation_kwargs={"min_new_tokens": shape.answer},
     )
+    processor = load_processor(folder / "model")
+    processor.tokenizer.padding_side = "left"
     gradients = Gradients()
     trainer = (GRPOTrainer if kind == "stock" else Trainer)(
         model=str(folder / "model"),
         reward_funcs=[luck],
         args=config,
         train_dataset=decoded(rows) if kind == "stock" else rows,
-        processing_class=AutoProcessor.from_pretrained(folder / "model", padding_side="left"),
+        processing_class=processor,
         peft_config=LoraConfig(target_modules=LANGUAGE_LAYERS, r=32) if shape.adapted else None,
         callbacks=[gradients],
     )
@@ -236,7 +239,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        processor = AutoProcessor.from_pretrained(args.processor)
+        processor = load_processor(args.processor)
         pixels = shape.frame_px**2
         processor.image_processor.size = {"shortest_edge": pixels, "longest_edge": pixels}  # never resize
         model = build(args.shape, processor.tokenizer)

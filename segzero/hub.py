@@ -7,6 +7,7 @@ Without a network the answer comes at once, not after the minutes of retries tha
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -28,16 +29,26 @@ def model_folder(model: str | Path) -> Path:
         raise ModelError(
             "No model was named. Name a folder that has a config.json, or OWNER/NAME as on the Hub."
         )
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{model} holds no model: it has no config.json. Name the folder that has one.")
-        return folder
+    folder = os.path.expanduser(model)
+    if os.path.isdir(folder):
+        return _with_a_model(Path(folder), model)
     if not (isinstance(model, str) and _HUB_ID.fullmatch(model)):
         raise ModelError(
             f"{model} is no folder here and no Hub id. Name a folder with a config.json, or OWNER/NAME."
         )
-    return _fetch(model)
+    return _with_a_model(_fetch(model), model)
+
+
+def _with_a_model(folder: Path, model: str | Path) -> Path:
+    """The folder, where a whole model lies in it. Raises ModelError."""
+    if os.path.isfile(folder / "adapter_config.json"):  # transformers would fetch the base that it names
+        raise ModelError(
+            f"{model} holds an adapter (LoRA), which is no model by itself. Name the folder of the merged "
+            "model: a training writes it at its end, as `model` in its output_dir."
+        )
+    if not os.path.isfile(folder / "config.json"):
+        raise ModelError(f"{model} holds no model: it has no config.json. Name the folder that has one.")
+    return folder
 
 
 def _fetch(model: str) -> Path:
@@ -56,7 +67,7 @@ def _fetch(model: str) -> Path:
         why = "it is not on this machine and the Hub cannot be reached"
         advice = "Connect to the network once, or name a folder that holds it"
         raise ModelError(f"{model} cannot be loaded: {why}. {advice}.") from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the library's own call alone: what a network can do is no list
         raise ModelError(
             f"{model} cannot be downloaded: {one_line(error)}. Try again, or name a folder."
         ) from error

@@ -34,6 +34,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then looks for modules beside it, not in the checkout
@@ -47,14 +48,15 @@ import train  # noqa: F401  # first of all: what it sets, the libraries read whe
 import torch
 from peft import PeftModel
 from PIL import Image
-from transformers import AutoProcessor, PrinterCallback, ProgressCallback
+from transformers import PrinterCallback, ProgressCallback
 from trl import get_peft_config, get_quantization_config
 
 from segzero.contract import PRESETS, Frame
 from segzero.data import DatasetError
 from segzero.hub import ModelError, model_folder
-from segzero.reasoner import PromptEncoder
+from segzero.reasoner import PromptEncoder, load_model, load_processor
 from segzero.segmenter import Segmenter
+from segzero.weights import named
 from train.arguments import in_one_line, read_arguments
 from train.console import Console
 from train.data import load
@@ -80,10 +82,14 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     preset = PRESETS[run.preset]
     weights = model.model_name_or_path or preset.reasoner
     with args.main_process_first(desc="finding the model"):
-        weights = str(model_folder(weights))
+        folder = model_folder(weights)
+    advice = "Name a folder with a whole model, or a Hub id"
+    start = partial(named, f"{weights} cannot be trained from", advice)
 
     # ----------------------------------------------------------------------------------------------- data
-    processor = AutoProcessor.from_pretrained(weights, padding_side="left")
+    with start():
+        processor = load_processor(folder)
+    processor.tokenizer.padding_side = "left"
     fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
         seed = args.data_seed or 0
@@ -122,10 +128,12 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
         "dialect": preset.dialect.name,
         "max_new_tokens": args.max_completion_length,
     }
+    quantization = get_quantization_config(model)
     # Weights are fp32 unless a recipe says otherwise: in bf16 most steps of 1e-6 round to nothing.
-    args.model_init_kwargs = {
+    precision = {
         "dtype": model.dtype,
         **({"attn_implementation": model.attn_implementation} if model.attn_implementation else {}),
+        **({"quantization_config": quantization} if quantization else {}),
         **(args.model_init_kwargs or {}),
     }
     if args.ddp_find_unused_parameters is None:
@@ -137,15 +145,17 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
         kind, options = ResamplingTrainer, {"rounds": run.resample_rounds}
     sheets = ContactSheets(Path(args.output_dir) / "sheets", run.sheet_steps)
     try:
+        with start():  # TRL itself would begin with random numbers where the files lack weights
+            policy = load_model(folder, **precision)
         trainer = kind(
-            model=weights,
+            model=policy,
             reward_funcs=rewards,
             args=args,
             train_dataset=rows,
             eval_dataset=held_out,
             processing_class=processor,
             peft_config=get_peft_config(model),
-            quantization_config=get_quantization_config(model),
+            quantization_config=quantization,
             extras={"segzero.json": json.dumps(settings, indent=2) + "\n", "recipe.yaml": recipe},
             judge=masks,
             show=sheets if run.sheet_steps and args.process_index == 0 else None,

@@ -21,12 +21,12 @@ from time import process_time
 from typing import Literal
 
 import yaml
-from transformers import AutoProcessor
 
 from benchmarks.claims import data, sft
 from benchmarks.claims.single_dialect import in_single_dialect
 from segzero.contract import PRESETS, preset_for_folder
 from segzero.data import DatasetError
+from segzero.reasoner import load_processor
 from train import grpo
 from train.arguments import DEFAULT_RECIPE, read_arguments
 from train.data import load
@@ -122,7 +122,7 @@ class Bench:
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
             shutil.copytree(self.start, part)
-            processor = AutoProcessor.from_pretrained(self.start, local_files_only=True)
+            processor = load_processor(self.start)
             processor.chat_template += NO_THOUGHT
             processor.save_pretrained(part)
             part.rename(folder)

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import AutoModelForImageTextToText, AutoProcessor, get_cosine_schedule_with_warmup
+from transformers import get_cosine_schedule_with_warmup
 
+from segzero.reasoner import load_model, load_processor
 from train.packing import IGNORE, pack
 from train.prompts import PromptReader
 
@@ -41,8 +42,9 @@ def train(
     start: a reasoner's folder. rows: of train.data. A pass over all of them comes before the next begins.
     """
     torch.manual_seed(seed)
-    processor = AutoProcessor.from_pretrained(start, padding_side="left", local_files_only=True)
-    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, local_files_only=True)
+    processor = load_processor(start)
+    processor.tokenizer.padding_side = "left"
+    model = load_model(start, dtype=torch.float32)
     model.train()
     model.model.visual.requires_grad_(not freeze_vision)
     reader = PromptReader(processor, model, torch.device("cpu"))

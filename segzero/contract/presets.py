@@ -67,7 +67,7 @@ MINI = Preset(
 SEG_ZERO_7B = Preset(
     name="seg-zero-7b",
     reasoner="Ricky06662/Seg-Zero-7B",
-    segmenter="sam2.1-large",
+    segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
     dialect=SINGLE,
     about="The paper's 7B model: one object per question; some 16 GB in bf16, so it wants a GPU.",
@@ -76,7 +76,7 @@ SEG_ZERO_7B = Preset(
 VISIONREASONER_7B = Preset(
     name="visionreasoner-7b",
     reasoner="Ricky06662/VisionReasoner-7B",
-    segmenter="sam2.1-large",
+    segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
     dialect=MULTI,
     evaluation_trim='."?!',  # as its published evaluation asked, though not its training
@@ -168,7 +168,7 @@ def preset_for_folder(folder: str | Path, base: Preset) -> Preset:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return replace(base, reasoner=str(folder))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a stranger's file, and nothing of ours: nested too deep, for one
         raise PresetError(f"{path} cannot be read as JSON ({error}); repair it or remove it") from error
     known = {"dialect", "max_new_tokens", *_FRAME}
     if not isinstance(settings, dict) or not settings.keys() <= known:

@@ -66,7 +66,7 @@ def share_cores(device: str | None) -> int:
     """
     import torch  # the models bring it anyway
 
-    from segzero.reasoner import best_device
+    from segzero.weights import best_device
 
     if not (device or best_device()).startswith("cpu"):
         return ON_A_GPU

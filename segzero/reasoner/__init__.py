@@ -3,9 +3,9 @@
     from segzero.reasoner import Reasoner
     for piece in Reasoner.load("assets/mini/reasoner").stream(frame, prompt): print(piece, end="")
 
-Imports the contract and finds weights through segzero/hub.py; knows nothing of masks, data or the page. The
-flow, the evaluation and the trainer may import it. Names are loaded when first used, for torch takes
-seconds.
+Imports the contract and loads weights by segzero/hub.py and weights.py; knows nothing of masks, data or the
+page. The flow, the evaluation and the trainer may import it. Names are loaded when first used, for torch
+takes seconds.
 """
 
 import lazy_loader
@@ -13,7 +13,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "local": ["Reasoner", "best_device"],
+        "loading": ["load_model", "load_processor"],
+        "local": ["Reasoner"],
         "prompt_encoding": ["PromptEncoder"],
         "remote": ["RemoteReasoner"],
         "request": ["Request"],

@@ -22,10 +22,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
     LogitsProcessorList,
     PreTrainedModel,
     ProcessorMixin,
@@ -33,13 +30,15 @@ from transformers import (
 )
 from transformers.utils import is_flash_attn_2_available
 
-from segzero.hub import ModelError, model_folder, one_line
+from segzero.hub import ModelError, model_folder
 from segzero.reasoner.continuous_batching import ContinuousBatching
 from segzero.reasoner.decoding import Draw, Draws, Watch
+from segzero.reasoner.loading import load_model, load_processor
 from segzero.reasoner.prefix_cache import PrefixCache, can_reuse
 from segzero.reasoner.prompt_encoding import PromptEncoder
 from segzero.reasoner.relay import relay
 from segzero.reasoner.request import Request
+from segzero.weights import best_device, named, place, usable_device
 
 __all__ = ["ModelError", "Reasoner"]
 
@@ -47,9 +46,6 @@ log = logging.getLogger(__name__)
 
 LARGE_BYTES = 1 << 30
 """Weights of this size and more run in bf16 on a GPU. For smaller ones fp32 costs nothing and is exact."""
-
-_LOADING = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
-"""What loading raises for damaged or foreign files, and for too little memory."""
 
 _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
@@ -91,32 +87,22 @@ class Reasoner:
         that off. Compiling was not run where this was written, for want of a GPU; the static cache was.
         """
         folder = model_folder(model)
-        device = _usable(device or best_device())
+        device = usable_device(device or best_device())
         large = _is_large(folder) and not device.startswith("cpu")
-        try:
-            processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-            weights, report = AutoModelForImageTextToText.from_pretrained(
+        advice = "Name a folder or a Hub id of an image-text-to-text model of transformers, complete"
+        with named(f"{model} cannot be loaded", advice):
+            processor = load_processor(folder)
+            weights = load_model(
                 folder,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
                 dtype=torch.bfloat16 if large else torch.float32,
                 attn_implementation=_attention(device) if large else "sdpa",
             )
-            if missing := sorted(report["missing_keys"]):
-                raise ValueError(f"its weights lack {len(missing)} tensors, {missing[0]} for one")
-            wanted = getattr(weights.config, "image_token_id", None)
-            if wanted is not None and getattr(processor, "image_token_id", wanted) != wanted:
-                raise ValueError("its tokenizer is missing, or belongs to another model")
             return cls(
-                weights.to(device),
+                place(weights, device),
                 processor,
                 max_new_tokens=max_new_tokens,
                 static=large and device.startswith("cuda") and _can_compile(),
             )
-        except _LOADING as error:
-            advice = "Name a folder or a Hub id of an image-text-to-text model of transformers, complete"
-            raise ModelError(f"{model} cannot be loaded: {one_line(error)}. {advice}.") from error
 
     def stream(
         self, image: Image.Image, prompt: str, *, cancel: threading.Event | None = None
@@ -222,24 +208,6 @@ def _batches(requests: Iterable[Request], at_once: int) -> Iterator[list[Request
     for _, same in groupby(requests, key=lambda request: request.frame.size):
         while batch := list(islice(same, at_once)):
             yield batch
-
-
-def best_device() -> str:
-    """The best device of this machine: CUDA before Apple's mps before the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _usable(device: str) -> str:
-    """The device, after a try. Raises ModelError when this machine does not have it."""
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"Device {device} cannot be used: {one_line(error)}. Choose cpu, or none."
-        ) from error
-    return device
 
 
 def _is_large(folder: Path) -> bool:

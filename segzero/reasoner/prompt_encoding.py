@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
-from segzero.hub import one_line
+from segzero.weights import WeightsError, reading
 
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}prompt\N{OBJECT REPLACEMENT CHARACTER}"
 _FILL = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
@@ -40,23 +40,23 @@ class PromptEncoder:
     behind it and does not repeat it: `<think>` and a line's end leave a thought open, with `</think>` it is
     over.
 
-    Raises ValueError, in one line, for a processor that is not for both pictures and text, or has no chat
+    Raises WeightsError, in one line, for a processor that is not for both pictures and text, or has no chat
     template (nor its tokenizer), or one that cannot be rendered, or that leaves out the picture or the text,
     or puts the picture after it.
     """
 
     def __init__(self, processor: ProcessorMixin) -> None:
         if not (hasattr(processor, "image_processor") and hasattr(processor, "tokenizer")):
-            raise ValueError(f"its processor is a {type(processor).__name__}, not one of pictures and text")
+            raise WeightsError(f"its processor is a {type(processor).__name__}, not one of pictures and text")
         self.processor = processor
         rendered = self._render(chat_messages(_MARK))
         if rendered.count(_MARK) != 1:
-            raise ValueError("its chat template does not contain the user's text once")
+            raise WeightsError("its chat template does not contain the user's text once")
         self._head, self._foot = rendered.split(_MARK)
         [message] = chat_messages(_MARK)
         unseeing = self._render([message | {"content": message["content"][1:]}]).partition(_MARK)[0]
         if self._head == unseeing or "'type':" in self._head:  # the latter where it prints the list of parts
-            raise ValueError("its chat template does not put the picture before the user's text")
+            raise WeightsError("its chat template does not put the picture before the user's text")
         asked = self._render(chat_messages(_MARK), add_generation_prompt=False).partition(_MARK)[2]
         begun = self._foot.removeprefix(asked)  # the user's own turn may speak of tags
         self.prefill = begun[begun.index(_THOUGHT) :] if _THOUGHT in begun else ""
@@ -65,16 +65,16 @@ class PromptEncoder:
         """The template's text. Where the processor has no template of its own, its tokenizer's stands in."""
         own, tokenizer = self.processor.chat_template, self.processor.tokenizer
         if not (own or tokenizer.chat_template):
-            raise ValueError("it has no chat template: add the chat_template.jinja that it was trained with")
-        try:
+            raise WeightsError(
+                "it has no chat template: add the chat_template.jinja that it was trained with"
+            )
+        with reading("its chat template"):
             return self.processor.apply_chat_template(
                 messages,
                 chat_template=None if own else tokenizer.get_chat_template(),
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
             )
-        except Exception as error:  # a stranger's program: it may fail in any way
-            raise ValueError(f"its chat template cannot be rendered: {one_line(error)}") from error
 
     def head(self, frame: Image.Image) -> BatchFeature:
         """Everything before the prompt: input_ids (1, P), the picture's tokens in them, and its arrays."""

@@ -3,7 +3,7 @@
     from segzero.segmenter import Segmenter
     Segmenter.load("sam2.1-large").segment(picture, targets).masks          # (N, H, W) bool
 
-Imports the contract and finds weights through segzero/hub.py; never reads a question. The flow, the
+Imports the contract and loads weights by segzero/hub.py and weights.py; never reads a question. The flow, the
 evaluation and the trainer may import it. Names are loaded when first used, for torch takes seconds.
 """
 

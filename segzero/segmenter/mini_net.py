@@ -23,7 +23,10 @@ POINT_PX = 3.0  # radius of a drawn point
 
 @dataclass(frozen=True)
 class MiniSamConfig:
-    """Everything that shapes the weights. Widths are the channels at strides 2, 4, 8 and 16."""
+    """Everything that shapes the weights. Widths are the channels at strides 2, 4, 8 and 16.
+
+    Raises ValueError for sizes that no network of this kind has.
+    """
 
     crop_px: int = 160
     crop_scale: float = 1.6  # crop side / larger side of the box: room for a box that is off
@@ -36,6 +39,19 @@ class MiniSamConfig:
     decoder_mlp: int = 256
     multimask: int = 3  # further mask tokens behind token 0, as SAM has them
     mask_channels: int = 16
+
+    def __post_init__(self) -> None:
+        sizes = {name: value for name, value in vars(self).items() if name not in ("crop_scale", "widths")}
+        sizes |= {f"widths[{index}]": width for index, width in enumerate(self.widths)}
+        for name, value in sizes.items():
+            if type(value) is not int or not 1 <= value <= 4096:
+                raise ValueError(f"{name} is a whole number from 1 to 4096, not {value!r}")
+        if type(self.crop_scale) not in (int, float) or not 1 <= self.crop_scale <= 10:
+            raise ValueError(f"crop_scale is a number from 1 to 10, not {self.crop_scale!r}")
+        if len(self.widths) != 4 or self.crop_px % 16:
+            raise ValueError("there are four widths, and crop_px is a multiple of 16")
+        if self.widths[3] % self.heads or self.decoder_dim % (2 * self.decoder_heads):
+            raise ValueError("widths[3] is a multiple of heads, decoder_dim of twice decoder_heads")
 
 
 def draw_prompts(boxes: Tensor, points: Tensor | None, labels: Tensor | None, crop_px: int) -> Tensor:

@@ -25,6 +25,7 @@ import torch
 from segzero.contract import box_iou, mask_to_box
 from segzero.segmenter.crop import Window, cut, paste, seen_in, to_crop, window_around
 from segzero.segmenter.mini_net import MiniSam, MiniSamConfig
+from segzero.weights import fill, place, read_safetensors, reading
 
 __all__ = ["PADDING_RGB", "MiniBackend", "MiniSam", "MiniSamConfig", "crop_prompts", "in_float8"]
 
@@ -75,15 +76,15 @@ class MiniBackend:
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> MiniBackend:
-        """A folder with config.json and model.safetensors. OSError, ValueError or RuntimeError if not."""
-        from safetensors.torch import load_file
-
-        values = json.loads((Path(folder) / "config.json").read_text())
-        values["widths"] = tuple(values["widths"])
-        values.pop("model_type", None)
-        model = MiniSam(MiniSamConfig(**values))
-        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))  # becomes fp32 here
-        return cls(model, device)
+        """A folder with config.json and model.safetensors, as `save` writes it. Raises WeightsError."""
+        with reading("its config.json"):
+            values = dict(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
+            values["widths"] = tuple(values["widths"])
+            values.pop("model_type", None)
+            config = MiniSamConfig(**values)
+        model = MiniSam(config)
+        fill(model, read_safetensors(folder))  # becomes fp32 here
+        return cls(place(model, device), device)
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (float8 and fp16) for `load`."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import Tensor, nn
 
 from segzero.segmenter.segmenter import best_of_three
+from segzero.weights import fill, place, read_safetensors, reading, shape_of
 
 AT_ONCE = 32  # objects decoded together: bounds memory for an answer with hundreds
 DECODER_HEADS = 8  # the one size that leaves no trace in the weights; the same in all of SAM
@@ -70,43 +70,41 @@ def from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def build(weights: dict[str, Tensor]) -> Sam:
-    """The Sam that these weights (segment_anything's names) belong to, loaded strictly.
-
-    Raises KeyError, ValueError or RuntimeError when they are not those of a SAM.
-    """
-    shape = {name: tuple(value.shape) for name, value in weights.items()}
-    dim, _, patch, _ = shape["image_encoder.patch_embed.proj.weight"]
-    grid = shape["image_encoder.pos_embed"][1]
+    """The Sam that these weights (segment_anything's names) belong to. Raises WeightsError for any others."""
+    dim, _, patch, _ = shape_of(weights, "image_encoder.patch_embed.proj.weight", 4)
+    grid = shape_of(weights, "image_encoder.pos_embed", 4)[1]
     depth = _count(weights, "image_encoder.blocks.")
-    spans = [(shape[f"image_encoder.blocks.{i}.attn.rel_pos_h"][0] + 1) // 2 for i in range(depth)]
-    head_dim = shape["image_encoder.blocks.0.attn.rel_pos_h"][1]
-    out = shape["image_encoder.neck.0.weight"][0]
-    encoder = ImageEncoderViT(
-        depth=depth, embed_dim=dim, img_size=grid * patch, patch_size=patch, num_heads=dim // head_dim,
-        mlp_ratio=shape["image_encoder.blocks.0.mlp.lin1.weight"][0] / dim, qkv_bias=True, use_rel_pos=True,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6), out_chans=out, window_size=min(spans),
-        global_attn_indexes=tuple(i for i, span in enumerate(spans) if span == grid),
-    )  # fmt: skip
-    prompts = PromptEncoder(
-        embed_dim=out, image_embedding_size=(grid, grid), input_image_size=(grid * patch,) * 2,
-        mask_in_chans=shape["prompt_encoder.mask_downscaling.3.weight"][0],
-    )  # fmt: skip
-    transformer = TwoWayTransformer(
-        depth=_count(weights, "mask_decoder.transformer.layers."), embedding_dim=out, num_heads=DECODER_HEADS,
-        mlp_dim=shape["mask_decoder.transformer.layers.0.mlp.lin1.weight"][0],
-    )  # fmt: skip
-    decoder = MaskDecoder(
-        transformer_dim=out, transformer=transformer,
-        num_multimask_outputs=shape["mask_decoder.mask_tokens.weight"][0] - 1,
-        iou_head_depth=_count(weights, "mask_decoder.iou_prediction_head.layers."),
-        iou_head_hidden_dim=shape["mask_decoder.iou_prediction_head.layers.0.weight"][0],
-    )  # fmt: skip
-    sam = Sam(encoder, prompts, decoder)
-    wanted = sam.state_dict().keys()
-    if wanted != weights.keys():
-        odd = sorted(wanted ^ weights.keys())
-        raise ValueError(f"{len(odd)} weights are missing or are not SAM's, such as {odd[0]}")
-    sam.load_state_dict(weights)
+    lengths = [shape_of(weights, f"image_encoder.blocks.{i}.attn.rel_pos_h", 2)[0] for i in range(depth)]
+    head_dim = shape_of(weights, "image_encoder.blocks.0.attn.rel_pos_h", 2)[1]
+    spans = [(length + 1) // 2 for length in lengths]
+    out = shape_of(weights, "image_encoder.neck.0.weight", 4)[0]
+    mlp_dim = shape_of(weights, "image_encoder.blocks.0.mlp.lin1.weight", 2)[0]
+    mask_channels = shape_of(weights, "prompt_encoder.mask_downscaling.3.weight", 4)[0]
+    decoder_mlp_dim = shape_of(weights, "mask_decoder.transformer.layers.0.mlp.lin1.weight", 2)[0]
+    tokens = shape_of(weights, "mask_decoder.mask_tokens.weight", 2)[0]
+    iou_dim = shape_of(weights, "mask_decoder.iou_prediction_head.layers.0.weight", 2)[0]
+    with reading("its sizes"):
+        encoder = ImageEncoderViT(
+            depth=depth, embed_dim=dim, img_size=grid * patch, patch_size=patch, num_heads=dim // head_dim,
+            mlp_ratio=mlp_dim / dim, qkv_bias=True, use_rel_pos=True,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6), out_chans=out, window_size=min(spans),
+            global_attn_indexes=tuple(i for i, span in enumerate(spans) if span == grid),
+        )  # fmt: skip
+        prompts = PromptEncoder(
+            embed_dim=out, image_embedding_size=(grid, grid), input_image_size=(grid * patch,) * 2,
+            mask_in_chans=mask_channels,
+        )  # fmt: skip
+        transformer = TwoWayTransformer(
+            depth=_count(weights, "mask_decoder.transformer.layers."), embedding_dim=out,
+            num_heads=DECODER_HEADS, mlp_dim=decoder_mlp_dim,
+        )  # fmt: skip
+        decoder = MaskDecoder(
+            transformer_dim=out, transformer=transformer, num_multimask_outputs=tokens - 1,
+            iou_head_depth=_count(weights, "mask_decoder.iou_prediction_head.layers."),
+            iou_head_hidden_dim=iou_dim,
+        )  # fmt: skip
+        sam = Sam(encoder, prompts, decoder)
+    fill(sam, weights)
     return sam.eval()
 
 
@@ -124,25 +122,17 @@ class Sam1Backend:
         self.low_res_px = 4 * sam.prompt_encoder.image_embedding_size[0]
 
     @classmethod
-    def load(cls, source: str | Path, device: str = "cpu") -> Sam1Backend:
-        """source: an official .pth file (no code in it is run), or a folder with a SamModel's safetensors.
+    def load(cls, folder: str | Path, device: str = "cpu") -> Sam1Backend:
+        """folder: a SamModel's safetensors. Raises WeightsError when there are none."""
+        weights = read_safetensors(folder)
+        with reading("its weights"):
+            weights = {name: value.float() for name, value in weights.items()}
+        return cls.from_weights(from_transformers(weights), device)
 
-        Raises OSError, KeyError, ValueError or RuntimeError when it is not one.
-        """
-        source = Path(source)
-        if source.is_file():
-            try:
-                weights = torch.load(source, map_location="cpu", weights_only=True)
-            except UnpicklingError as error:
-                raise ValueError("it is damaged, or holds more than weights") from error
-            return cls(build(weights), device)
-        from safetensors.torch import load_file
-
-        files = sorted(source.glob("*.safetensors"))
-        if not files:
-            raise FileNotFoundError(f"{source} has no .safetensors file")
-        weights = {name: value.float() for file in files for name, value in load_file(file).items()}
-        return cls(build(from_transformers(weights)), device)
+    @classmethod
+    def from_weights(cls, weights: dict[str, Tensor], device: str = "cpu") -> Sam1Backend:
+        """weights: by their official names, as checkpoint.read gives them. Raises WeightsError."""
+        return cls(place(build(weights), device), device)
 
     def encode(self, rgb: np.ndarray) -> tuple[Tensor, tuple[int, int], tuple[int, int]]:
         """(H, W, 3) uint8 RGB -> (embedding (1, C, g, g) float32, resized (h, w), original (H, W))."""

@@ -1,6 +1,7 @@
-"""SAM 2.1 through transformers, as the published Seg-Zero results use it (SAM 2 Large).
+"""SAM 2 and 2.1 through transformers. The published Seg-Zero results were made with SAM 2.0 large.
 
-Segmenter.load("sam2.1-large")                    # facebook/sam2.1-hiera-large
+Segmenter.load("sam2.0-large")                    # facebook/sam2-hiera-large
+Segmenter.load("sam2_hiera_large.pt")             # an official checkpoint
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import Sam2Model, Sam2Processor
+from transformers import Sam2ImageProcessor, Sam2Model, Sam2Processor
 
+from segzero.segmenter.sam2_official import build
 from segzero.segmenter.segmenter import best_of_three
+from segzero.weights import WeightsError, place, pretrained, reading
 
 AT_ONCE = 32  # objects decoded together: bounds memory for an answer with hundreds
+TIES = {
+    "prompt_encoder.shared_embedding.positional_embedding": "shared_image_embedding.positional_embedding",
+    "shared_image_embedding.positional_embedding": "prompt_encoder.shared_embedding.positional_embedding",
+}
+"""One tensor in SAM 2, two in transformers 5; what transformers 4 saved holds it once."""
 
 
 class Sam2Backend:
@@ -29,13 +37,38 @@ class Sam2Backend:
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Sam2Backend:
-        """folder: a Sam2Model (or the video model around one) with its processor. Raises OSError."""
-        model = Sam2Model.from_pretrained(folder, dtype=torch.float32)
-        return cls(model, Sam2Processor.from_pretrained(folder), device)
+        """folder: a Sam2Model (or the video model around one) with its processor. Raises WeightsError."""
+        model = pretrained(Sam2Model, folder, ties=TIES, dtype=torch.float32)
+        with reading(
+            "its image processor"
+        ):  # by its class: the type's name in the file changes over the years
+            images = Sam2ImageProcessor.from_pretrained(folder, local_files_only=True)
+        return cls._of(model, images, device)
+
+    @classmethod
+    def from_weights(cls, weights: dict[str, Tensor], device: str = "cpu") -> Sam2Backend:
+        """weights: by their official names, as checkpoint.read gives them. Raises WeightsError."""
+        return cls._of(build(weights), Sam2ImageProcessor(), device)
+
+    @classmethod
+    def _of(cls, model: Sam2Model, images: Sam2ImageProcessor, device: str) -> Sam2Backend:
+        side = model.prompt_encoder.input_image_size
+        if (images.size["height"], images.size["width"]) != (side, side):
+            size = f"{images.size['height']} x {images.size['width']}"
+            raise WeightsError(
+                f"its image processor makes {size} pixels of a picture, its model wants {side}"
+            )
+        return cls(place(model, device), Sam2Processor(images), device)
 
     def encode(self, rgb: np.ndarray) -> tuple[list[Tensor], tuple[int, int]]:
-        """(H, W, 3) uint8 RGB -> (feature maps at strides 4, 8, 16, float32, original (H, W))."""
-        inputs = self.processor(images=rgb, input_data_format="channels_last", return_tensors="pt")
+        """(H, W, 3) uint8 RGB -> (feature maps at strides 4, 8, 16, float32, original (H, W)).
+
+        Resized as floats, as the sam2 package does it: rounded to 8 bits on the way, masks differ at edges.
+        """
+        pixels = torch.from_numpy(rgb).permute(2, 0, 1).contiguous().float() / 255
+        inputs = self.processor(
+            images=pixels, do_rescale=False, input_data_format="channels_first", return_tensors="pt"
+        )
         with (
             torch.inference_mode(),
             torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"),

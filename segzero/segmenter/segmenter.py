@@ -1,6 +1,6 @@
-"""From boxes and points to masks: one face for SAM, SAM 2.1 and the bundled miniature.
+"""From boxes and points to masks: one face for SAM, SAM 2 and the bundled miniature.
 
-    segmenter = Segmenter.load("sam2.1-large")        # or "sam-vit-h", a Hub id, a .pth file, a folder
+    segmenter = Segmenter.load("sam2.1-large")        # or "sam-vit-h", a Hub id, a .pt file, a folder
     masks = segmenter.segment(picture, targets).masks                    # (N, H, W) bool
 
 A backend (sam1.py, sam2.py, mini_sam.py) has
@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
@@ -30,10 +31,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError
 
 from segzero.contract import Point, Target, clip_point
-from segzero.hub import ModelError, model_folder, one_line
+from segzero.hub import ModelError, model_folder
 
 __all__ = ["NAMES", "Masks", "ModelError", "Segmenter", "SegmenterError"]
 
@@ -41,14 +41,16 @@ NAMES = {
     "sam-vit-b": "facebook/sam-vit-base",
     "sam-vit-l": "facebook/sam-vit-large",
     "sam-vit-h": "facebook/sam-vit-huge",
+    "sam2.0-tiny": "facebook/sam2-hiera-tiny",
+    "sam2.0-small": "facebook/sam2-hiera-small",
+    "sam2.0-base-plus": "facebook/sam2-hiera-base-plus",
+    "sam2.0-large": "facebook/sam2-hiera-large",
     "sam2.1-tiny": "facebook/sam2.1-hiera-tiny",
     "sam2.1-small": "facebook/sam2.1-hiera-small",
     "sam2.1-base-plus": "facebook/sam2.1-hiera-base-plus",
     "sam2.1-large": "facebook/sam2.1-hiera-large",
 }
 KEEP = 4  # pictures whose embeddings stay in memory (SAM: 4 MB each)
-# What loading raises for damaged or foreign files, a missing device or library, and too little memory.
-_LOADING = (OSError, ValueError, TypeError, ImportError, RuntimeError, EOFError, SafetensorError)
 _Prompt = tuple[np.ndarray, np.ndarray, np.ndarray]  # box (4,) and points (P, 2) float32, labels (P,) int64
 Click = tuple[Point, bool]  # (x, y) in picture pixels, and whether it lies on the object
 
@@ -85,8 +87,8 @@ class Segmenter:
     def load(cls, model: str | Path, *, device: str | None = None) -> Segmenter:
         """Load weights.
 
-        model: one of NAMES, a Hub id, an official SAM .pth file, or a folder with a config.json (SAM or SAM 2
-        of transformers, or the mini). device: default CUDA where there is one.
+        model: one of NAMES, a Hub id, an official checkpoint (SAM's .pth, SAM 2's .pt), or a folder with a
+        config.json (SAM or SAM 2 of transformers, or the mini). device: default CUDA where there is one.
 
         Raises ModelError: one line with what was asked for, why it failed and what to do.
         """
@@ -238,47 +240,47 @@ def _prompt(target: Target, clicks: Sequence[Click], image_wh: tuple[int, int]) 
 
 def _load_backend(model: str | Path, device: str | None):
     """The backend for what `model` turns out to be. Raises ModelError."""
-    path = Path(model).expanduser()
-    if path.suffix in (".pth", ".pt"):
-        if not path.is_file():
-            raise ModelError(
-                f"{model} cannot be loaded: there is no such file. Name a SAM checkpoint, or a preset."
-            )
-        kind, source = "sam", path
-    else:
-        source = model_folder(NAMES.get(str(model), model))
-        kind = _model_type(source, model)
-    try:
-        # Only now: the three import libraries that take seconds, and each user needs one of them.
-        import torch
-
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if kind == "mini_sam":
-            from segzero.segmenter.mini_sam import MiniBackend as Backend
-        elif kind == "sam":
-            from segzero.segmenter.sam1 import Sam1Backend as Backend
-        else:
-            from segzero.segmenter.sam2 import Sam2Backend as Backend
-        return Backend.load(source, device)
-    except KeyError as error:
+    path = os.path.expanduser(model)
+    is_file = path.endswith((".pth", ".pt"))
+    if is_file and not os.path.isfile(path):
         raise ModelError(
-            f"{model} cannot be loaded as a segmenter: it has no {error}. Name another one."
-        ) from error
-    except _LOADING as error:
-        why, advice = one_line(error), "Get its files again, or name another one"
-        raise ModelError(f"{model} cannot be loaded as a segmenter: {why}. {advice}.") from error
+            f"{model} cannot be loaded: there is no such file. Name a SAM checkpoint, or a preset."
+        )
+    folder = None if is_file else model_folder(NAMES.get(str(model), model))
+    # Only now: the libraries take seconds, and each user needs one of them.
+    import torch
+
+    from segzero.weights import named, usable_device
+
+    device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with named(f"{model} cannot be loaded as a segmenter", "Get its files again, or name another one"):
+        if is_file:
+            from segzero.segmenter.checkpoint import read
+
+            kind, weights = read(path)
+            return _backend(kind).from_weights(weights, device)
+        return _backend(_model_type(folder, model)).load(folder, device)
+
+
+def _backend(kind: str) -> type:
+    """The class for "mini_sam", "sam" or "sam2"."""
+    if kind == "mini_sam":
+        from segzero.segmenter.mini_sam import MiniBackend as Backend
+    elif kind == "sam":
+        from segzero.segmenter.sam1 import Sam1Backend as Backend
+    else:
+        from segzero.segmenter.sam2 import Sam2Backend as Backend
+    return Backend
 
 
 def _model_type(folder: Path, model: str | Path) -> str:
     """What the folder's config.json says it is: "mini_sam", "sam" or "sam2". Raises ModelError."""
-    try:
+    from segzero.weights import named, reading
+
+    with named(f"{model} holds no segmenter", "Name a folder with a config.json"), reading("its config.json"):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = str(config.get("model_type")) if isinstance(config, dict) else "None"
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{model} holds no segmenter: {one_line(error)}. Name a folder with a config.json."
-        ) from error
-    if kind == "sam2_video":  # what the published SAM 2.1 checkpoints call themselves; they hold Sam2Model
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind == "sam2_video":  # what the published SAM 2 checkpoints call themselves; they hold a Sam2Model
         kind = "sam2"
     if kind not in ("mini_sam", "sam", "sam2"):
         names = ", ".join(NAMES)

@@ -26,7 +26,7 @@ def test_the_presets_are_those_of_the_public_releases_and_the_bundled_one():
     assert settings["mini"][:2] == (280, MULTI)
     assert SEG_ZERO_7B.reasoner == "Ricky06662/Seg-Zero-7B"
     assert VISIONREASONER_7B.reasoner == "Ricky06662/VisionReasoner-7B"
-    assert SEG_ZERO_7B.segmenter == VISIONREASONER_7B.segmenter == "sam2.1-large"
+    assert SEG_ZERO_7B.segmenter == VISIONREASONER_7B.segmenter == "sam2.0-large"
 
 
 def test_every_preset_says_in_a_sentence_what_it_is():

@@ -63,11 +63,11 @@ def test_a_tokenizers_template_stands_in(none):
     [
         (None, "no chat template"),
         ("", "no chat template"),
-        ("{% if %}", "cannot be rendered"),
-        ("{{ raise_exception('Only text,\nplease.') }}", "cannot be rendered: Only text,$"),
-        ("{{ messages[0]['content'] + 'x' }}", "cannot be rendered"),
-        ("{{ messages[7].content.x }}", "cannot be rendered"),
-        ({"rag": CHAT_TEMPLATE}, "cannot be rendered"),
+        ("{% if %}", "cannot be read"),
+        ("{{ raise_exception('Only text,\nplease.') }}", "cannot be read .*Only text"),
+        ("{{ messages[0]['content'] + 'x' }}", "cannot be read"),
+        ("{{ messages[7].content.x }}", "cannot be read"),
+        ({"rag": CHAT_TEMPLATE}, "cannot be read"),
         ("<|image_pad|>", "the user's text once"),
         (MESSAGE + PICTURE + TEXT + TEXT, "the user's text once"),
         (MESSAGE + TEXT, "the picture before the user's text"),
@@ -84,7 +84,7 @@ def test_a_template_that_will_not_do_is_told_in_one_line(template, why: str):
 def test_weights_without_a_template_are_told_in_one_line(tmp_path):
     folder = save_tiny_reasoner(tmp_path)
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(ModelError, match="it has no chat template: add the chat_template.jinja") as caught:
+    with pytest.raises(ModelError, match="it has no chat template") as caught:
         Reasoner.load(folder, device="cpu")
     assert "\n" not in str(caught.value)
 

@@ -15,8 +15,9 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import AutoProcessor, PreTrainedModel, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedModel, ProcessorMixin
 
+from segzero.reasoner import load_model, load_processor
 from segzero.segmenter import in_float8
 from train.mini.language import FRAME_PX
 
@@ -48,8 +49,8 @@ def main() -> None:
     args = parser.parse_args()
     if not (args.model / "config.json").is_file():
         parser.error(f"{args.model} holds no model; name a folder such as runs/grpo-mini/model")
-    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(args.model, dtype=torch.float32)
-    write_reasoner(model, AutoProcessor.from_pretrained(args.model), args.out)
+    model = load_model(args.model, dtype=torch.float32)
+    write_reasoner(model, load_processor(args.model), args.out)
 
 
 if __name__ == "__main__":

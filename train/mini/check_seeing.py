@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoProcessor
 
+from segzero.reasoner import load_processor
 from train.mini.learning.model import PackedForward
 from train.mini.learning.reasoner_data import Batch
 from train.mini.learning.reasoner_stream import batches
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=256)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    run = Run(AutoProcessor.from_pretrained(args.run / "model"), Plan(minutes=1), seed=0)
+    run = Run(load_processor(args.run / "model"), Plan(minutes=1), seed=0)
     run.resume(args.run)
     for split in ("train", "test", "style"):
         source = batches(

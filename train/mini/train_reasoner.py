@@ -30,9 +30,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import AutoProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
 from segzero.contract import MINI, preset_for_folder
+from segzero.reasoner import load_model, load_processor
 from train.mini.bundle import write_reasoner
 from train.mini.carry import carried
 from train.mini.language import FRAME_PX, train_processor
@@ -171,9 +171,9 @@ class Run:
 
     def begin(self, weights: Path) -> None:
         """Start from exported weights; the heads of the dense losses, which nobody keeps, start anew."""
-        known = Qwen2_5_VLForConditionalGeneration.from_pretrained(weights, dtype=torch.float32).state_dict()
+        known = load_model(weights, dtype=torch.float32).state_dict()
         was_px = preset_for_folder(weights, MINI).frame.frame_px
-        words = AutoTokenizer.from_pretrained(weights).get_vocab()
+        words = load_processor(weights).tokenizer.get_vocab()
         now = self.processor.tokenizer.get_vocab()
         known = carried(known, words, now, was_px=was_px, frame_px=FRAME_PX)
         for model in (self.model, self.averaged):
@@ -258,7 +258,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     team = Team.join()
     known = args.out / "model"  # a run keeps the words it began with
-    processor = AutoProcessor.from_pretrained(known) if known.exists() else train_processor()
+    processor = load_processor(known) if known.exists() else train_processor()
     plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
     run = Run(processor, plan, args.seed, team).to(args.device)
     if (args.out / "state.pt").exists():

@@ -1,0 +1,64 @@
+"""A folder's model and processor, complete and of one another, for answering and for training.
+
+processor = load_processor(folder)
+model = load_model(folder, dtype=torch.float32)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+from segzero.weights import WeightsError, pretrained, reading
+
+
+def load_model(folder: str | Path, **options: Any) -> PreTrainedModel:
+    """An image-text-to-text model with all its weights. options: from_pretrained's. Raises WeightsError."""
+    return pretrained(AutoModelForImageTextToText, folder, **options)
+
+
+def load_processor(folder: str | Path) -> ProcessorMixin:
+    """The processor of a model's folder: with a picture's part, the model's own tokens and a chat template.
+
+    Where no chat_template file lies beside it, the tokenizer's own template stands in.
+    Raises WeightsError.
+    """
+    files = ("processor_config.json", "preprocessor_config.json")
+    if not any(os.path.isfile(Path(folder) / name) for name in files):
+        raise WeightsError(f"it has no processor: neither {' nor '.join(files)}")
+    with reading("its config.json"):  # the dtype given goes before the folder's own, however that is spelt
+        config = AutoConfig.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+        )
+    with reading("its processor"):
+        processor = _processor(folder, config)
+    if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
+        raise WeightsError("its processor does not take both pictures and text")
+    wanted = getattr(config, "image_token_id", None)
+    if wanted is not None and getattr(processor, "image_token_id", wanted) != wanted:
+        raise WeightsError("its tokenizer is missing, or belongs to another model")
+    processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
+    if not processor.chat_template:
+        raise WeightsError("it has no chat template, neither in a chat_template file nor in its tokenizer's")
+    return processor
+
+
+def _processor(folder: str | Path, config: Any) -> ProcessorMixin:
+    """As the folder names it; or, where transformers no longer has that type, as the model's kind has it."""
+    try:
+        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception:
+        if type(config) not in PROCESSOR_MAPPING:
+            raise
+        return PROCESSOR_MAPPING[type(config)].from_pretrained(folder, config=config, local_files_only=True)

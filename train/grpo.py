@@ -56,12 +56,13 @@ from segzero.hub import ModelError, model_folder
 from segzero.reasoner import PromptEncoder
 from segzero.segmenter import Segmenter
 from train.arguments import in_one_line, read_arguments
+from train.checkpoints import CheckpointError, resume_point
 from train.console import Console
 from train.data import load
 from train.resampling import ResamplingTrainer
 from train.rewards import RECIPES, Reward, mask_reward
 from train.sheet import ContactSheets
-from train.trainer import Trainer, last_checkpoint
+from train.trainer import Trainer
 
 LARGEST_WH = (4096, 4096)  # of a picture in its own shape, that has the most tokens
 LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -160,9 +161,9 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     trainer.add_callback(Console())
 
     # ------------------------------------------------------------------------------------ training, saving
-    resumed = args.resume_from_checkpoint or last_checkpoint(args.output_dir)
-    if resumed and args.process_index == 0:
-        print(f"going on after {resumed}; another --output_dir starts anew")
+    resumed = resume_point(trainer, Path(args.output_dir), args.resume_from_checkpoint)
+    if resumed and args.process_index == 0 and said_before(resumed) not in (None, recipe):
+        print(f"{resumed / 'recipe.yaml'} differs; learning rate and weight decay stay as they were there")
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     end = Path(args.output_dir) / "model"
     save(trainer, end)
@@ -174,6 +175,12 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
 def usable_cpus() -> int:
     """The CPUs this process may use: all, or those that taskset or a container leaves it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def said_before(checkpoint: Path) -> str | None:
+    """The recipe and command that a checkpoint was saved under, where it is there to read."""
+    told = checkpoint / "recipe.yaml"
+    return told.read_text(encoding="utf-8", errors="replace") if told.is_file() else None
 
 
 def prompt_fits(processor, frame: Frame, most: int):
@@ -210,7 +217,7 @@ def summary(state) -> str:
 if __name__ == "__main__":
     try:
         done = main().accelerator
-    except (DatasetError, ModelError) as error:
+    except (CheckpointError, DatasetError, ModelError) as error:
         sys.exit(f"train/grpo.py: {error}")
     # The threads of several processes' group are to end before the interpreter: one that comes back for its
     # lock while Python goes down aborts a run that is done and saved, "terminate called without an active

@@ -1,7 +1,7 @@
 """TRL's GRPOTrainer without the work it does several times, and with a resume that resumes.
 
     trainer = Trainer("assets/mini/reasoner", [...], GRPOConfig(...), train_dataset=rows)
-    trainer.train(resume_from_checkpoint=last_checkpoint("runs/grpo"))
+    trainer.train(resume_from_checkpoint=resume_point(trainer, Path("runs/grpo")))  # train/checkpoints.py
 
 Rows are those of train.data. What is computed is what GRPOTrainer computes (tests/train/test_trainer.py
 compares loss, KL and gradients); what differs is how often:
@@ -31,10 +31,12 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, split_tensor_dict
 
+from train.checkpoints import STATE, CheckpointError, best_of, prune
 from train.generation import generate
 from train.packing import pack
 from train.prompts import Prompt, PromptReader
 from train.rewards import Reward
+from train.sampler import EpochSampler
 
 PACKABLE = ("sdpa", "eager")
 """Kinds of attention that take the mask of packed answers."""
@@ -224,31 +226,49 @@ class Trainer(GRPOTrainer):
         with the weights it started from. Sharded models and adapters it loads as it should.
         """
         if self._is_plain():
-            saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
+            kind, own = type(self.model), self.model.config
+            saved = kind.from_pretrained(resume_from_checkpoint, config=own, dtype=self.model.dtype)
             self.model.load_state_dict(saved.state_dict())
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Raises CheckpointError where the saved optimizer is not of this run's kind."""
+        kinds = [group.keys() for group in self.optimizer.param_groups]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self._is_sharded() or kinds == [group.keys() for group in self.optimizer.param_groups]:
+            return
+        raise CheckpointError(f"{checkpoint} has the state of another optimizer. Take another --output_dir.")
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """Saves; deletes what save_total_limit has no room for, but only what this trainer has numbered."""
+        folder, limit = Path(self.args.output_dir), self.args.save_total_limit
+        newest = folder / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:  # the state says that all else is there: that of an earlier try would lie
+            (newest / STATE).unlink(missing_ok=True)
+        self.args.save_total_limit = None
+        super()._save_checkpoint(model, trial)
+        self.args.save_total_limit = limit
+        if self.args.should_save:
+            best = self.state.best_model_checkpoint
+            prune(folder, limit, {newest, *([Path(best)] if best else [])})
+
     def _load_best_model(self) -> None:
+        best = best_of(self.state, Path(self.args.output_dir))
         if self._is_plain():
-            self._load_from_checkpoint(self.state.best_model_checkpoint)
+            self._load_from_checkpoint(str(best))
         else:
+            self.state.best_model_checkpoint = str(best)
             super()._load_best_model()
 
     def _is_plain(self) -> bool:
-        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
-        return not sharded and not isinstance(self.model, PeftModel)
+        return not self._is_sharded() and not isinstance(self.model, PeftModel)
+
+    def _is_sharded(self) -> bool:
+        return self.is_deepspeed_enabled or self.is_fsdp_enabled
 
     def _get_train_sampler(self, dataset=None) -> RepeatSampler:
-        theirs = super()._get_train_sampler(dataset)
-        self._order = _EpochSampler(
-            theirs.data_source,
-            theirs.mini_repeat_count,
-            batch_size=theirs.batch_size,
-            repeat_count=theirs.repeat_count,
-            shuffle=theirs.shuffle,
-            seed=theirs.seed,
-        )
+        self._order = EpochSampler.like(super()._get_train_sampler(dataset))
         return self._order
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
@@ -260,24 +280,3 @@ class Trainer(GRPOTrainer):
         super()._save(output_dir, state_dict)
         for name, text in self._extras.items() if self.args.should_save else ():
             Path(output_dir or self.args.output_dir, name).write_text(text, encoding="utf-8")
-
-
-class _EpochSampler(RepeatSampler):
-    """A RepeatSampler whose order in an epoch depends on the epoch alone, not on the ones before it."""
-
-    epoch = 0
-
-    def __iter__(self):
-        if self.shuffle:
-            self.generator.manual_seed(self.seed + self.epoch)
-        self.epoch += 1
-        return super().__iter__()
-
-
-def last_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run's folder; one that a kill cut short is passed over.
-
-    A Trainer writes its state last.
-    """
-    found = [state.parent for state in Path(folder).glob("checkpoint-*/trainer_state.json")]
-    return max(found, key=lambda checkpoint: int(checkpoint.name.split("-")[1]), default=None)

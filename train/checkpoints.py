@@ -184,6 +184,12 @@ def _check_parts(trainer: Trainer, checkpoint: Path) -> None:
     now = sum(parameter.requires_grad for parameter in trainer.model.parameters())
     if before != now:
         raise CheckpointError(f"{checkpoint} trained {before} tensors, this run trains {now}. {_ANEW}.")
+    kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+    (fresh,) = kind([torch.zeros(1, requires_grad=True)], **options).param_groups
+    if any(group.keys() - {"initial_lr"} != fresh.keys() for group in groups):
+        raise CheckpointError(
+            f"{checkpoint} has the state of another optimizer than {kind.__name__}. {_ANEW}."
+        )
 
 
 def _check_weights(trainer: Trainer, checkpoint: Path, adapted: bool) -> None:

@@ -31,10 +31,11 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, split_tensor_dict
 
-from train.checkpoints import STATE, CheckpointError, best_of, prune
+from train.checkpoints import STATE, best_of, prune
 from train.generation import generate
 from train.packing import pack
 from train.prompts import Prompt, PromptReader
+from train.published_loss import published_advantages, published_loss, token_shares
 from train.rewards import Reward
 from train.sampler import EpochSampler
 
@@ -58,6 +59,7 @@ class Trainer(GRPOTrainer):
     extras: text files by name, written into every checkpoint.
     judge: pays an answer the IoU of its masks, as mask_reward(segmenter) does; an evaluation is the mean of
         that over greedy answers to the eval_dataset, their gIoU.
+    loss_answers: 0 for GRPOConfig's loss_type; else the published loss, its token means over so many answers.
     show: called with the step and this process's rollouts after each generation.
     The other arguments are GRPOTrainer's. Raises ValueError for models and attention that the shortcuts do
     not know.
@@ -68,10 +70,12 @@ class Trainer(GRPOTrainer):
         *args: Any,
         extras: Mapping[str, str] | None = None,
         judge: Reward | None = None,
+        loss_answers: int = 0,
         show: Callable[[int, Sequence[Rollout]], None] | None = None,
         **kwargs: Any,
     ) -> None:
         self._extras, self._judge, self._show = dict(extras or {}), judge, show
+        self._loss_answers = loss_answers
         super().__init__(*args, **kwargs)
         attention = self.model.config.get_text_config()._attn_implementation
         if attention not in PACKABLE:
@@ -80,6 +84,7 @@ class Trainer(GRPOTrainer):
         self._rows: Sequence[Mapping] = ()  # of the batch that is being generated and scored
         self._prompts: Sequence[Prompt] = ()  # of the rows that go through the model next
         self._paid = torch.zeros(0)  # (rows of all processes,) the whole reward of each answer
+        self._tokens: tuple = ()  # log-probabilities and entropies of the last pass, (B, C) each
 
     @property
     def bare_model(self):
@@ -97,7 +102,11 @@ class Trainer(GRPOTrainer):
         prompts = self._read(inputs)
         self._rows, self._prompts = inputs, prompts
         unseen = [{name: value for name, value in row.items() if name != "image"} for row in inputs]
-        return {**super()._generate_and_score_completions(unseen), "prompts": prompts}
+        batch = {**super()._generate_and_score_completions(unseen), "prompts": prompts}
+        if self._loss_answers:
+            every = published_advantages(self._paid, self.num_generations)
+            batch["advantages"] = every[self.accelerator.process_index * len(inputs) :][: len(inputs)]
+        return batch
 
     def _tokenize_prompts(self, prompts: list) -> tuple[list[list[int]], None, dict]:
         return [prompt.ids.tolist() for prompt in self._prompts], None, {}
@@ -149,7 +158,23 @@ class Trainer(GRPOTrainer):
 
     def _compute_loss(self, model, inputs: dict[str, Any]) -> Tensor:
         self._prompts = inputs["prompts"]
-        return super()._compute_loss(model, inputs)
+        loss = super()._compute_loss(model, inputs)  # and the metrics
+        if not self._loss_answers:
+            return loss
+        log_probs, entropies = self._tokens
+        loss = published_loss(
+            log_probs,
+            inputs.get("old_per_token_logps", log_probs.detach()),
+            inputs.get("ref_per_token_logps"),
+            entropies,
+            inputs["advantages"],
+            inputs["completion_mask"],
+            inputs["token_shares"],
+            clip=(self.epsilon_low, self.epsilon_high),
+            beta=self.beta,
+            entropy_coef=self.entropy_coef,
+        )
+        return loss / self.current_gradient_accumulation_steps
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -172,7 +197,8 @@ class Trainer(GRPOTrainer):
             log_probs.append(packed.unpack(outputs.log_probs))
             if compute_entropy:
                 entropies.append(packed.unpack(outputs.entropy))
-        return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
+        self._tokens = torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None
+        return *self._tokens, None
 
     # ----------------------------------------------------------------------------------- groups stay together
 
@@ -183,6 +209,8 @@ class Trainer(GRPOTrainer):
         every = self.args.steps_per_generation * self.num_iterations
         if self._step % every == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
+            if self._loss_answers:
+                batch["token_shares"] = token_shares(batch["completion_mask"], self._loss_answers)
             torch.randperm(len(generation_batch))  # GRPOTrainer's draw: later answers stay the same as its
             self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
@@ -232,14 +260,6 @@ class Trainer(GRPOTrainer):
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Raises CheckpointError where the saved optimizer is not of this run's kind."""
-        kinds = [group.keys() for group in self.optimizer.param_groups]
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if self._is_sharded() or kinds == [group.keys() for group in self.optimizer.param_groups]:
-            return
-        raise CheckpointError(f"{checkpoint} has the state of another optimizer. Take another --output_dir.")
-
     def _save_checkpoint(self, model, trial) -> None:
         """Saves; deletes what save_total_limit has no room for, but only what this trainer has numbered."""
         folder, limit = Path(self.args.output_dir), self.args.save_total_limit
@@ -262,10 +282,8 @@ class Trainer(GRPOTrainer):
             super()._load_best_model()
 
     def _is_plain(self) -> bool:
-        return not self._is_sharded() and not isinstance(self.model, PeftModel)
-
-    def _is_sharded(self) -> bool:
-        return self.is_deepspeed_enabled or self.is_fsdp_enabled
+        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
+        return not sharded and not isinstance(self.model, PeftModel)
 
     def _get_train_sampler(self, dataset=None) -> RepeatSampler:
         self._order = EpochSampler.like(super()._get_train_sampler(dataset))

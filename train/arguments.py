@@ -45,6 +45,13 @@ class RunConfig:
     max_prompt_length: int = field(
         default=1300, metadata={"help": "rows whose prompt, picture included, has more tokens are left out"}
     )
+    loss_answers: int = field(
+        default=0,
+        metadata={
+            "help": "the published loss in place of loss_type: a mean over the tokens of so many answers, as "
+            "many as a micro-batch had there"
+        },
+    )
     resample_rounds: int = field(
         default=0, metadata={"help": "replace groups that were all paid the same, so often at most"}
     )
@@ -53,6 +60,17 @@ class RunConfig:
     )
 
 
+_PUBLISHED = {
+    "loss_type": "dapo",  # TRL's default, which is to say, not given
+    "scale_rewards": "group",
+    "importance_sampling_level": "token",
+    "use_bias_correction_kl": False,
+    "delta": None,
+    "top_entropy_quantile": 1.0,
+    "off_policy_mask_threshold": None,
+    "use_liger_kernel": False,
+}
+"""What the published loss leaves no choice in."""
 _CONFIGS = (RunConfig, GRPOConfig, ModelConfig)
 
 
@@ -143,6 +161,7 @@ def check(run: RunConfig, args: GRPOConfig) -> None:
         value = getattr(run, name)
         if value is not None and value < 1:
             raise SystemExit(f"--{name} is at least 1, not {value}")
+    _check_loss(run, args)
     if (args.eval_strategy != "no" or args.eval_on_start) and not run.held_out:
         raise SystemExit("--eval_strategy and --eval_on_start want --held_out, the data to validate on")
     for name, value in vars(args).items():
@@ -164,6 +183,24 @@ def check(run: RunConfig, args: GRPOConfig) -> None:
         Path(args.output_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SystemExit(f"--output_dir {args.output_dir} cannot be written: {error.strerror}") from error
+
+
+def _check_loss(run: RunConfig, args: GRPOConfig) -> None:
+    """Raise SystemExit for a published loss that cannot be, or that other settings would change."""
+    if not run.loss_answers:
+        return
+    answers = args.per_device_train_batch_size * args.gradient_accumulation_steps
+    if run.loss_answers < 0 or answers % run.loss_answers:
+        raise SystemExit(
+            f"--loss_answers {run.loss_answers} divides the answers of a step in a process, "
+            f"per_device_train_batch_size x gradient_accumulation_steps, which are {answers}"
+        )
+    for name, only in _PUBLISHED.items():
+        if getattr(args, name) != only:
+            raise SystemExit(
+                f"--loss_answers is a loss of its own, without {name} {getattr(args, name)}: leave that out, "
+                "or take --loss_answers 0"
+            )
 
 
 def in_one_line(error: BaseException) -> str:

@@ -12,19 +12,25 @@ recipes side by side, several GPUs and machines, and generation by vLLM.
 
 A recipe is YAML over the fields of train/arguments.py, TRL's GRPOConfig and TRL's ModelConfig. seg_zero_3b,
 seg_zero_7b and visionreasoner_7b have the published values: 16 prompts of 8 answers a step, one epoch,
-constant 1e-6, weight decay 1e-2, KL 5e-3 (multi-object 1e-2), entropy 1e-3, clip 0.2, temperature 1. Where
-they deviate:
+constant 1e-6, weight decay 1e-2, KL 5e-3 (multi-object 1e-2), entropy 1e-3, clip 0.2, temperature 1, and the
+published loss (loss_answers; train/published_loss.py): policy, entropy and KL, at most 10 a token, as one
+mean over the tokens of a micro-batch. That had one answer in the single-object scripts; in the multi-object
+ones 16 (eight GPUs of 140 GB, which the recipe has), 2 (four of 80 GB) or 1 (eight of 46 GB). The recipes
+deviate in these:
 
-  loss         There one answer a micro-batch, the mean over its tokens; here a group a micro-batch, the mean
-               over each answer's tokens and then over answers (loss_type grpo). That is the same number.
-  entropy      Its bonus is a mean over a group's tokens, there over each answer's.
-  KL           The same estimator, not clamped to 10 a token.
-  advantages   Divided by the group's deviation + 1e-4, there + 1e-6.
+  data         refCOCOg_9k_840 and VisionReasoner_multi_object_7k_840, as in the papers; the scripts that were
+               released name refCOCOg_2k_840 and VisionReasoner_multi_object_1k_840.
+  questions    In lower case and without full stops at both ends, as there, but also without white space
+               around them; there it stays, and so does a full stop in front of it.
   prompts      No line break between picture and text, as in the first release, for every dialect: training,
                app and evaluation send the same tokens.
   precision    fp32 weights under bf16 autocast, in generation as well; there a bf16 copy in vLLM generates.
   rewards      Letter for letter in these recipes; "segzero", elsewhere the default, is the project's own.
   checkpoints  The best by gIoU on a held-out set is kept, where one is given; there, a checkpoint was chosen.
+
+Answers have at most 1,300 tokens in training, 2,000 with several objects. In evaluation, the first
+repository lets them have 1,024, the second (VisionReasoner) 2,048; a model that was trained here is asked
+with the number of its training, which its segzero.json has.
 """
 
 from __future__ import annotations
@@ -58,12 +64,13 @@ from segzero.reasoner import PromptEncoder, load_model, load_processor
 from segzero.segmenter import Segmenter
 from segzero.weights import named
 from train.arguments import in_one_line, read_arguments
+from train.checkpoints import CheckpointError, resume_point
 from train.console import Console
 from train.data import load
 from train.resampling import ResamplingTrainer
 from train.rewards import RECIPES, Reward, mask_reward
 from train.sheet import ContactSheets
-from train.trainer import Trainer, last_checkpoint
+from train.trainer import Trainer
 
 LARGEST_WH = (4096, 4096)  # of a picture in its own shape, that has the most tokens
 LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -158,6 +165,7 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
             quantization_config=quantization,
             extras={"segzero.json": json.dumps(settings, indent=2) + "\n", "recipe.yaml": recipe},
             judge=masks,
+            loss_answers=run.loss_answers,
             show=sheets if run.sheet_steps and args.process_index == 0 else None,
             **options,
         )
@@ -170,9 +178,9 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     trainer.add_callback(Console())
 
     # ------------------------------------------------------------------------------------ training, saving
-    resumed = args.resume_from_checkpoint or last_checkpoint(args.output_dir)
-    if resumed and args.process_index == 0:
-        print(f"going on after {resumed}; another --output_dir starts anew")
+    resumed = resume_point(trainer, Path(args.output_dir), args.resume_from_checkpoint)
+    if resumed and args.process_index == 0 and said_before(resumed) not in (None, recipe):
+        print(f"{resumed / 'recipe.yaml'} differs; learning rate and weight decay stay as they were there")
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     end = Path(args.output_dir) / "model"
     save(trainer, end)
@@ -184,6 +192,12 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
 def usable_cpus() -> int:
     """The CPUs this process may use: all, or those that taskset or a container leaves it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def said_before(checkpoint: Path) -> str | None:
+    """The recipe and command that a checkpoint was saved under, where it is there to read."""
+    told = checkpoint / "recipe.yaml"
+    return told.read_text(encoding="utf-8", errors="replace") if told.is_file() else None
 
 
 def prompt_fits(processor, frame: Frame, most: int):
@@ -220,7 +234,7 @@ def summary(state) -> str:
 if __name__ == "__main__":
     try:
         done = main().accelerator
-    except (DatasetError, ModelError) as error:
+    except (CheckpointError, DatasetError, ModelError) as error:
         sys.exit(f"train/grpo.py: {error}")
     # The threads of several processes' group are to end before the interpreter: one that comes back for its
     # lock while Python goes down aborts a run that is done and saved, "terminate called without an active

@@ -1,7 +1,7 @@
 """TRL's GRPOTrainer without the work it does several times, and with a resume that resumes.
 
     trainer = Trainer("assets/mini/reasoner", [...], GRPOConfig(...), train_dataset=rows)
-    trainer.train(resume_from_checkpoint=last_checkpoint("runs/grpo"))
+    trainer.train(resume_from_checkpoint=resume_point(trainer, Path("runs/grpo")))  # train/checkpoints.py
 
 Rows are those of train.data. What is computed is what GRPOTrainer computes (tests/train/test_trainer.py
 compares loss, KL and gradients); what differs is how often:
@@ -31,10 +31,13 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, split_tensor_dict
 
+from train.checkpoints import STATE, best_of, prune
 from train.generation import generate
 from train.packing import pack
 from train.prompts import Prompt, PromptReader
+from train.published_loss import published_advantages, published_loss, token_shares
 from train.rewards import Reward
+from train.sampler import EpochSampler
 
 PACKABLE = ("sdpa", "eager")
 """Kinds of attention that take the mask of packed answers."""
@@ -56,6 +59,7 @@ class Trainer(GRPOTrainer):
     extras: text files by name, written into every checkpoint.
     judge: pays an answer the IoU of its masks, as mask_reward(segmenter) does; an evaluation is the mean of
         that over greedy answers to the eval_dataset, their gIoU.
+    loss_answers: 0 for GRPOConfig's loss_type; else the published loss, its token means over so many answers.
     show: called with the step and this process's rollouts after each generation.
     The other arguments are GRPOTrainer's. Raises ValueError for models and attention that the shortcuts do
     not know.
@@ -66,10 +70,12 @@ class Trainer(GRPOTrainer):
         *args: Any,
         extras: Mapping[str, str] | None = None,
         judge: Reward | None = None,
+        loss_answers: int = 0,
         show: Callable[[int, Sequence[Rollout]], None] | None = None,
         **kwargs: Any,
     ) -> None:
         self._extras, self._judge, self._show = dict(extras or {}), judge, show
+        self._loss_answers = loss_answers
         super().__init__(*args, **kwargs)
         attention = self.model.config.get_text_config()._attn_implementation
         if attention not in PACKABLE:
@@ -78,6 +84,7 @@ class Trainer(GRPOTrainer):
         self._rows: Sequence[Mapping] = ()  # of the batch that is being generated and scored
         self._prompts: Sequence[Prompt] = ()  # of the rows that go through the model next
         self._paid = torch.zeros(0)  # (rows of all processes,) the whole reward of each answer
+        self._tokens: tuple = ()  # log-probabilities and entropies of the last pass, (B, C) each
 
     @property
     def bare_model(self):
@@ -95,7 +102,11 @@ class Trainer(GRPOTrainer):
         prompts = self._read(inputs)
         self._rows, self._prompts = inputs, prompts
         unseen = [{name: value for name, value in row.items() if name != "image"} for row in inputs]
-        return {**super()._generate_and_score_completions(unseen), "prompts": prompts}
+        batch = {**super()._generate_and_score_completions(unseen), "prompts": prompts}
+        if self._loss_answers:
+            every = published_advantages(self._paid, self.num_generations)
+            batch["advantages"] = every[self.accelerator.process_index * len(inputs) :][: len(inputs)]
+        return batch
 
     def _tokenize_prompts(self, prompts: list) -> tuple[list[list[int]], None, dict]:
         return [prompt.ids.tolist() for prompt in self._prompts], None, {}
@@ -147,7 +158,23 @@ class Trainer(GRPOTrainer):
 
     def _compute_loss(self, model, inputs: dict[str, Any]) -> Tensor:
         self._prompts = inputs["prompts"]
-        return super()._compute_loss(model, inputs)
+        loss = super()._compute_loss(model, inputs)  # and the metrics
+        if not self._loss_answers:
+            return loss
+        log_probs, entropies = self._tokens
+        loss = published_loss(
+            log_probs,
+            inputs.get("old_per_token_logps", log_probs.detach()),
+            inputs.get("ref_per_token_logps"),
+            entropies,
+            inputs["advantages"],
+            inputs["completion_mask"],
+            inputs["token_shares"],
+            clip=(self.epsilon_low, self.epsilon_high),
+            beta=self.beta,
+            entropy_coef=self.entropy_coef,
+        )
+        return loss / self.current_gradient_accumulation_steps
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -170,7 +197,8 @@ class Trainer(GRPOTrainer):
             log_probs.append(packed.unpack(outputs.log_probs))
             if compute_entropy:
                 entropies.append(packed.unpack(outputs.entropy))
-        return torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None, None
+        self._tokens = torch.cat(log_probs), torch.cat(entropies) if compute_entropy else None
+        return *self._tokens, None
 
     # ----------------------------------------------------------------------------------- groups stay together
 
@@ -181,6 +209,8 @@ class Trainer(GRPOTrainer):
         every = self.args.steps_per_generation * self.num_iterations
         if self._step % every == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
+            if self._loss_answers:
+                batch["token_shares"] = token_shares(batch["completion_mask"], self._loss_answers)
             torch.randperm(len(generation_batch))  # GRPOTrainer's draw: later answers stay the same as its
             self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
@@ -224,15 +254,31 @@ class Trainer(GRPOTrainer):
         with the weights it started from. Sharded models and adapters it loads as it should.
         """
         if self._is_plain():
-            saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
+            kind, own = type(self.model), self.model.config
+            saved = kind.from_pretrained(resume_from_checkpoint, config=own, dtype=self.model.dtype)
             self.model.load_state_dict(saved.state_dict())
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
+    def _save_checkpoint(self, model, trial) -> None:
+        """Saves; deletes what save_total_limit has no room for, but only what this trainer has numbered."""
+        folder, limit = Path(self.args.output_dir), self.args.save_total_limit
+        newest = folder / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:  # the state says that all else is there: that of an earlier try would lie
+            (newest / STATE).unlink(missing_ok=True)
+        self.args.save_total_limit = None
+        super()._save_checkpoint(model, trial)
+        self.args.save_total_limit = limit
+        if self.args.should_save:
+            best = self.state.best_model_checkpoint
+            prune(folder, limit, {newest, *([Path(best)] if best else [])})
+
     def _load_best_model(self) -> None:
+        best = best_of(self.state, Path(self.args.output_dir))
         if self._is_plain():
-            self._load_from_checkpoint(self.state.best_model_checkpoint)
+            self._load_from_checkpoint(str(best))
         else:
+            self.state.best_model_checkpoint = str(best)
             super()._load_best_model()
 
     def _is_plain(self) -> bool:
@@ -240,15 +286,7 @@ class Trainer(GRPOTrainer):
         return not sharded and not isinstance(self.model, PeftModel)
 
     def _get_train_sampler(self, dataset=None) -> RepeatSampler:
-        theirs = super()._get_train_sampler(dataset)
-        self._order = _EpochSampler(
-            theirs.data_source,
-            theirs.mini_repeat_count,
-            batch_size=theirs.batch_size,
-            repeat_count=theirs.repeat_count,
-            shuffle=theirs.shuffle,
-            seed=theirs.seed,
-        )
+        self._order = EpochSampler.like(super()._get_train_sampler(dataset))
         return self._order
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
@@ -260,24 +298,3 @@ class Trainer(GRPOTrainer):
         super()._save(output_dir, state_dict)
         for name, text in self._extras.items() if self.args.should_save else ():
             Path(output_dir or self.args.output_dir, name).write_text(text, encoding="utf-8")
-
-
-class _EpochSampler(RepeatSampler):
-    """A RepeatSampler whose order in an epoch depends on the epoch alone, not on the ones before it."""
-
-    epoch = 0
-
-    def __iter__(self):
-        if self.shuffle:
-            self.generator.manual_seed(self.seed + self.epoch)
-        self.epoch += 1
-        return super().__iter__()
-
-
-def last_checkpoint(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run's folder; one that a kill cut short is passed over.
-
-    A Trainer writes its state last.
-    """
-    found = [state.parent for state in Path(folder).glob("checkpoint-*/trainer_state.json")]
-    return max(found, key=lambda checkpoint: int(checkpoint.name.split("-")[1]), default=None)

@@ -71,7 +71,16 @@ class Gradients(TrainerCallback):
         self.steps.append({name: p.grad.clone() for name, p in named if p.grad is not None})
 
 
-OPTIONS = ("callbacks", "peft_config", "extras", "judge", "eval_dataset", "rounds", "reward_funcs")
+OPTIONS = (
+    "callbacks",
+    "peft_config",
+    "extras",
+    "judge",
+    "eval_dataset",
+    "rounds",
+    "reward_funcs",
+    "loss_answers",
+)
 """Of make_trainer's changes, those that are the trainer's; the others are GRPOConfig's."""
 
 

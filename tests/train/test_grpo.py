@@ -29,7 +29,7 @@ from train.console import Console
 from train.grpo import LANGUAGE_LAYERS, main, summary, usable_cpus
 from train.rewards import RECIPES
 from train.sheet import sheet
-from train.trainer import Rollout, last_checkpoint
+from train.trainer import Rollout
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -119,7 +119,8 @@ def test_a_run_goes_from_data_to_a_model_that_opens(model, pictures, tmp_path, c
     assert {path.name for path in (out / "sheets").iterdir()} == {"step-000000.html", "step-000001.html"}
 
     again = main([*argv, "--max_steps", "3"])
-    assert f"going on after {out / 'checkpoint-2'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"going on after {out / 'checkpoint-2'}" in said and "recipe.yaml differs" in said
     assert again.state.global_step == 3 and [e["step"] for e in again.state.log_history if "kl" in e] == [
         1,
         2,
@@ -223,15 +224,18 @@ main(sys.argv[1:])
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(model, pictures, tmp_path):
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(model, pictures, tmp_path, capsys):
     """The kill comes while the second checkpoint is being written."""
     steps = ["--max_steps", "12", "--save_steps", "2", "--save_total_limit", "12"]
     argv = arguments(model, pictures, tmp_path / "killed", *steps)
     run = subprocess.run([sys.executable, "-c", KILLED, *argv], cwd=REPO, capture_output=True, text=True)
     assert run.returncode == -signal.SIGKILL, run.stderr[-3000:]
     assert (tmp_path / "killed" / "checkpoint-4").exists() and not (tmp_path / "killed" / "model").exists()
-    assert last_checkpoint(tmp_path / "killed").name == "checkpoint-2"
+    assert not (tmp_path / "killed" / "checkpoint-4" / "trainer_state.json").exists()
     main(argv)
+    said = capsys.readouterr().out
+    assert f"passed over {tmp_path / 'killed' / 'checkpoint-4'}: trainer_state.json is missing" in said
+    assert f"going on after {tmp_path / 'killed' / 'checkpoint-2'}" in said
     main(arguments(model, pictures, tmp_path / "whole", *steps))
     again, whole = weights(tmp_path / "killed" / "model"), weights(tmp_path / "whole" / "model")
     assert all(torch.equal(whole[name], again[name]) for name in whole)

@@ -26,7 +26,6 @@ PUBLISHED = {
     "num_generations": 8,
     "temperature": 1.0,
     "use_bias_correction_kl": False,
-    "loss_type": "grpo",
     "scale_rewards": "group",
     "epsilon": 0.2,
     "num_iterations": 1,
@@ -61,18 +60,19 @@ def test_a_recipe_reads(path: Path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "beta", "length", "rewards", "dialect"),
+    ("name", "beta", "length", "rewards", "dialect", "answers"),
     [
-        ("seg_zero_3b", 5e-3, 1300, "seg_zero", "single"),
-        ("seg_zero_7b", 5e-3, 1300, "seg_zero", "single"),
-        ("visionreasoner_7b", 1e-2, 2000, "vision_reasoner", "multi"),
+        ("seg_zero_3b", 5e-3, 1300, "seg_zero", "single", 1),
+        ("seg_zero_7b", 5e-3, 1300, "seg_zero", "single", 1),
+        ("visionreasoner_7b", 1e-2, 2000, "vision_reasoner", "multi", 16),
     ],
 )
-def test_a_published_recipe_has_the_published_values(name, beta, length, rewards, dialect, tmp_path):
+def test_a_published_recipe_has_the_published_values(name, beta, length, rewards, dialect, answers, tmp_path):
     path = REPO / "train" / "recipes" / f"{name}.yaml"
     run, args, model, _ = read_arguments(["--config", str(path), "--output_dir", str(tmp_path), *CPU])
     assert {key: getattr(args, key) for key in PUBLISHED} == PUBLISHED
     assert (args.beta, args.max_completion_length, run.rewards) == (beta, length, rewards)
+    assert run.loss_answers == answers  # of a micro-batch in the scripts
     assert (PRESETS[run.preset].dialect.name, PRESETS[run.preset].frame.frame_px) == (dialect, 840)
     assert 8 * args.per_device_train_batch_size * args.gradient_accumulation_steps == 16 * 8  # on 8 GPUs
     assert model.dtype == "float32" and not model.use_peft and "Qwen2.5-VL" in model.model_name_or_path
@@ -107,6 +107,9 @@ def refusal(argv: list[str]) -> str:
         (["--report_to", "nonsense"], "nonsense is not supported|no tracker"),
         (["--use_liger_kernel", "true"], "pip install liger-kernel"),
         (["--resume_from_checkpoint", "gone"], "gone: no whole checkpoint"),
+        (["--loss_answers", "5"], "divides the answers of a step in a process, .* which are 64"),
+        (["--loss_answers", "-1"], "divides the answers of a step"),
+        (["--loss_answers", "1"], "a loss of its own, without loss_type grpo"),
         (["--lerning_rate", "1"], "not used .*--lerning_rate"),
         (["--row", "1"], "not used .*--row"),
         (["--rows", "many"], "--rows: invalid int value: 'many'"),

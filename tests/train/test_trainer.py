@@ -20,10 +20,11 @@ from segzero.pictures import load_picture
 from segzero.reasoner import Reasoner
 from tests.shared.grpo_runs import Gradients, decoded, luck, make_rows, make_trainer
 from tests.shared.tiny import save_tiny_reasoner
+from train.checkpoints import resume_point
 from train.packing import pack
 from train.prompts import Prompt
 from train.resampling import ResamplingTrainer, replaced
-from train.trainer import Trainer, last_checkpoint
+from train.trainer import Trainer
 
 LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
@@ -91,23 +92,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(model, rows, tmp_path, a
     whole = fresh("whole")
     start = {name: value.clone() for name, value in whole.model.state_dict().items()}
     whole.train()
-    assert last_checkpoint(tmp_path / "whole") == tmp_path / "whole" / "checkpoint-4"
     again = fresh("again")
+    assert resume_point(again, tmp_path / "whole") == tmp_path / "whole" / "checkpoint-4"
     again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-3"))
     end, same = whole.model.state_dict(), again.model.state_dict()
     assert all(torch.equal(end[name], same[name]) for name in end)
     moved = {name for name in end if not torch.equal(end[name], start[name])}
     assert moved and all(("lora" in name and "language_model" in name) or not adapted for name in moved)
     assert (tmp_path / "whole" / "checkpoint-3" / "recipe.yaml").read_text() == "a: 1\n"
-
-
-def test_a_checkpoint_cut_short_is_passed_over(tmp_path):
-    assert last_checkpoint(tmp_path / "nowhere") is None
-    for step in (9, 10, 11):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    for step in (9, 10):
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(tmp_path).name == "checkpoint-10"
 
 
 def test_held_out_rows_are_answered_as_the_app_answers(model, rows, tmp_path):

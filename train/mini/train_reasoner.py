@@ -23,6 +23,7 @@ import argparse
 import copy
 import json
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from segzero.contract import MINI, preset_for_folder
+from segzero.contract import MINI, PresetError, preset_for_folder
+from segzero.hub import ModelError, model_folder
 from segzero.reasoner import load_model, load_processor
 from train.mini.bundle import write_reasoner
 from train.mini.carry import carried
@@ -40,6 +42,7 @@ from train.mini.learning.model import PackedForward, build_model
 from train.mini.learning.reasoner_data import IGNORE, Batch, Encoder
 from train.mini.learning.reasoner_losses import Probes, dense_losses, look_loss, token_loss
 from train.mini.learning.reasoner_stream import batches
+from train.mini.learning.state import StateError, read_state, reading, restoring
 from train.mini.learning.together import Team
 
 DENSE_LAYER = 2  # hidden states after this many layers carry the dense losses
@@ -162,22 +165,29 @@ class Run:
         self.export(folder / "model")
 
     def resume(self, folder: Path) -> None:
-        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        for name in ("model", "probes", "averaged"):
-            getattr(self, name).load_state_dict(state[name])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.step, self.seconds = state["step"], state["seconds"]
+        path, models = folder / "state.pt", ("model", "probes", "averaged")
+        state = read_state(path, (*models, "optimizers", "step", "seconds"))
+        with restoring(path):
+            for name in models:
+                getattr(self, name).load_state_dict(state[name])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
     def begin(self, weights: Path) -> None:
-        """Start from exported weights; the heads of the dense losses, which nobody keeps, start anew."""
-        known = load_model(weights, dtype=torch.float32).state_dict()
+        """Start from exported weights; the dense losses' heads, which nobody keeps, start anew.
+
+        Raises ModelError, and StateError for weights that are not all there.
+        """
+        with reading(model_folder(weights)):
+            known = load_model(weights, dtype=torch.float32)
+            words = load_processor(weights).tokenizer.get_vocab()
         was_px = preset_for_folder(weights, MINI).frame.frame_px
-        words = load_processor(weights).tokenizer.get_vocab()
         now = self.processor.tokenizer.get_vocab()
-        known = carried(known, words, now, was_px=was_px, frame_px=FRAME_PX)
-        for model in (self.model, self.averaged):
-            model.load_state_dict(known)
+        known = carried(known.state_dict(), words, now, was_px=was_px, frame_px=FRAME_PX)
+        with restoring(weights):
+            for model in (self.model, self.averaged):
+                model.load_state_dict(known)
 
     def export(self, folder: Path) -> None:
         """The averaged weights; `train.mini.bundle` rounds them."""
@@ -239,6 +249,20 @@ def train(run: Run, folder: Path, save_minutes: float, workers: int, device: str
         bar.close()
 
 
+def open_run(args: argparse.Namespace, team: Team) -> Run:
+    """The run of args.out where it stopped, or a new one. Raises StateError, ModelError and PresetError."""
+    with reading(known := args.out / "model"):  # a run keeps the words it began with
+        processor = load_processor(known) if known.exists() else train_processor()
+    plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
+    run = Run(processor, plan, args.seed, team).to(args.device)
+    if (args.out / "state.pt").exists():
+        run.resume(args.out)
+        print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")
+    elif args.init:
+        run.begin(args.init)
+    return run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
@@ -257,15 +281,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     team = Team.join()
-    known = args.out / "model"  # a run keeps the words it began with
-    processor = load_processor(known) if known.exists() else train_processor()
-    plan = Plan(minutes=args.minutes, see=args.see, listen=args.listen, rate=args.rate)
-    run = Run(processor, plan, args.seed, team).to(args.device)
-    if (args.out / "state.pt").exists():
-        run.resume(args.out)
-        print(f"resumed at step {run.step}, {run.seconds / 60:.1f} min")
-    elif args.init:
-        run.begin(args.init)
+    try:
+        run = open_run(args, team)
+    except (ModelError, PresetError, StateError) as error:
+        sys.exit(f"train_reasoner: {error}")
     train(run, args.out, args.save_minutes, args.workers, args.device)
     team.leave()
 

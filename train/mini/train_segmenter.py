@@ -19,6 +19,7 @@ import argparse
 import copy
 import json
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +32,10 @@ from tqdm import tqdm
 from segzero.segmenter import MiniBackend, MiniSam, MiniSamConfig
 from train.mini.carry import resized
 from train.mini.learning.segmenter_data import Batch, Batches
+from train.mini.learning.state import StateError, read_state, reading, restoring
 
 SHIPPED = Path("assets/mini/segmenter")
+MODELS = ("model", "averaged", "optimizer")  # what a state has of a run, beside its clock
 COARSE_PX = 128  # crops of training's first part, at 0.6 of the cost
 
 
@@ -147,7 +150,7 @@ class Run:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "averaged", "optimizer")}
+        parts = {name: getattr(self, name).state_dict() for name in MODELS}
         clock = {
             "step": self.step,
             "seconds": self.seconds,
@@ -162,9 +165,9 @@ class Run:
         MiniBackend(copy.deepcopy(self.averaged)).save(folder / "model")
 
     def load_state(self, state: dict) -> None:
-        for name in ("model", "averaged", "optimizer"):
+        for name in MODELS:
             getattr(self, name).load_state_dict(state[name])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
 def open_run(
@@ -173,10 +176,12 @@ def open_run(
     """A new run with this plan, or the one in `folder` where it stopped.
 
     start: exported weights that a new run begins with. A run's first cycle may be planned anew as it goes on;
-    `more` minutes start another, at half the rate.
+    `more` minutes start another, at half the rate. Raises StateError.
     """
-    if not (folder / "state.pt").exists():
-        known = MiniBackend.load(start).model if start else None
+    path = folder / "state.pt"
+    if not path.exists():
+        with reading(start or path):
+            known = MiniBackend.load(start).model if start else None
         config = replace(known.config, crop_px=MiniSamConfig.crop_px) if known else MiniSamConfig()
         run = Run(plan, seed=seed, device=device, config=config)
         if known:
@@ -184,14 +189,15 @@ def open_run(
             run.model.load_state_dict(weights)
             run.averaged.load_state_dict(weights)
         return run
-    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    state = read_state(path, (*MODELS, "step", "seconds", "begin", "end", "rate", "seed", "config"))
     if more:
         now = state["seconds"]
         plan = replace(plan, begin=now, end=now + 60 * more, rate=plan.rate / 2)
     elif state["begin"]:
         plan = replace(plan, begin=state["begin"], end=state["end"], rate=state["rate"])
-    run = Run(plan, seed=state["seed"], device=device, config=MiniSamConfig(**state["config"]))
-    run.load_state(state)
+    with restoring(path):
+        run = Run(plan, seed=state["seed"], device=device, config=MiniSamConfig(**state["config"]))
+        run.load_state(state)
     return run
 
 
@@ -253,10 +259,15 @@ def main() -> None:
     from train.mini.evaluate_segmenter import evaluate
     from train.mini.world import Composer, World
 
-    world = World.load()
     if not args.evaluate:
         plan = Plan(begin=0, end=60 * args.minutes, rate=args.rate, batch=args.batch)
-        run = open_run(args.out, plan, more=args.more, seed=args.seed, device=args.device, start=args.init)
+        how = {"more": args.more, "seed": args.seed, "device": args.device, "start": args.init}
+        try:
+            run = open_run(args.out, plan, **how)
+        except StateError as error:
+            sys.exit(f"train_segmenter: {error}")
+    world = World.load()
+    if not args.evaluate:
         train(run, Composer(world, "train"), args.out, save_minutes=args.save_minutes, workers=args.workers)
     weights = args.weights or (SHIPPED if args.evaluate else args.out / "model")
     results = evaluate(MiniBackend.load(weights, args.device), Composer(world, "test"), scenes=args.scenes)

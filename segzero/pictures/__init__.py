@@ -9,10 +9,11 @@ Imports the contract; models, data and the command line may import it.
 from segzero.pictures.draw import PALETTE, color_of, overlay
 from segzero.pictures.export import encode_mask, mask_image, save_zip, to_json
 from segzero.pictures.files import LockedError, keep_whole, locked, write_whole, written_whole
-from segzero.pictures.masks import MaskError, decode_rle, read_mask
+from segzero.pictures.masks import MaskError, decode_png, decode_rle, read_mask
 from segzero.pictures.paths import path_inside
 from segzero.pictures.picture import PictureError, load_picture
 from segzero.pictures.saved_result import from_json
+from segzero.pictures.stored import Stored, read_stored
 from segzero.pictures.wording import details, headline, plural, printable, summary
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "MaskError",
     "PALETTE",
     "PictureError",
+    "Stored",
     "color_of",
     "plural",
+    "decode_png",
     "decode_rle",
     "details",
     "encode_mask",
@@ -35,6 +38,7 @@ __all__ = [
     "path_inside",
     "printable",
     "read_mask",
+    "read_stored",
     "save_zip",
     "summary",
     "to_json",

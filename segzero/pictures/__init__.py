@@ -10,7 +10,7 @@ from segzero.pictures.draw import PALETTE, color_of, overlay
 from segzero.pictures.export import encode_mask, mask_image, save_zip, to_json
 from segzero.pictures.files import LockedError, keep_whole, locked, write_whole, written_whole
 from segzero.pictures.masks import MaskError, decode_png, decode_rle, read_mask
-from segzero.pictures.paths import path_inside
+from segzero.pictures.paths import OutsideError, path_inside
 from segzero.pictures.picture import PictureError, load_picture
 from segzero.pictures.saved_result import from_json
 from segzero.pictures.stored import Stored, read_stored
@@ -19,6 +19,7 @@ from segzero.pictures.wording import details, headline, plural, printable, summa
 __all__ = [
     "LockedError",
     "MaskError",
+    "OutsideError",
     "PALETTE",
     "PictureError",
     "Stored",

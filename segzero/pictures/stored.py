@@ -1,4 +1,4 @@
-"""How a file holds a picture, against how it is looked at: EXIF may turn it, and labels may be made for either.
+"""How a file holds a picture, against how it is looked at: EXIF may turn it, and labels may be for either.
 
     stored = read_stored(Path("rot.jpg"))                   # of a phone: 64 x 48 pixels, to be turned
     stored.wh, stored.upright_wh                            # (64, 48), (48, 64)
@@ -28,7 +28,7 @@ _SIDEWAYS = (
 
 @dataclass(frozen=True)
 class Stored:
-    """wh: of the pixels as the file holds them. turn: what EXIF says is to be done to them, None for nothing."""
+    """wh: of the pixels as the file holds them. turn: what EXIF asks to be done to them, None for nothing."""
 
     wh: tuple[int, int]
     turn: Image.Transpose | None

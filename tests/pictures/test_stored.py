@@ -1,4 +1,4 @@
-"""Pictures that EXIF turns, and labels made for either frame: python -m pytest -q tests/pictures/test_stored.py"""
+"""Pictures that EXIF turns, and their labels: python -m pytest -q tests/pictures/test_stored.py"""
 
 from __future__ import annotations
 

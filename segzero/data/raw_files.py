@@ -30,6 +30,7 @@ _MARKS = (
 _GUESSES = ["gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1250", "cp1251", "cp1253", "cp1255", "cp1256"]
 _TYPOGRAPHY = "‘’‚“”„–—…€£©®°«»¿¡·•§™ "
 _ID_CHARS = 200
+_FLAGS = {0: False, 1: True, "": False, "0": False, "1": True, "false": False, "true": True}
 
 
 class EncodingError(ValueError):
@@ -49,14 +50,14 @@ def read_bytes(path: Path) -> bytes:
         raise DatasetError(f"{path} cannot be read ({why}); check its name") from error
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises DatasetError."""
+def read_json(path: Path, kind: str = "JSON") -> Any:
+    """What a JSON file holds. kind: what messages say that it should be. Raises DatasetError."""
     try:
         return parse_json(read_bytes(path))[0]
     except DatasetError:
         raise
     except ValueError as error:
-        raise DatasetError(f"{path} is not JSON ({error}); get it again") from error
+        raise DatasetError(f"{path} is not {kind} ({error}); get it again") from error
 
 
 def parse_json(data: bytes) -> tuple[Any, str]:
@@ -116,6 +117,25 @@ def as_id(value: object) -> str | None:
         return None
     text = str(value).strip()
     return text if 0 < len(text) <= _ID_CHARS else None
+
+
+def as_flag(value: object) -> bool | None:
+    """A yes or no, which may be written 0, 1.0, "true" or "0"; nothing is no. None for anything else."""
+    if value is None:
+        return False
+    value = value.strip().lower() if isinstance(value, str) else value
+    return _FLAGS.get(value) if isinstance(value, (bool, int, float, str)) else None
+
+
+def as_side(value: object) -> int | None:
+    """A width or height: a whole number above 0, which may be written 64.0 or "64". None for all else."""
+    if isinstance(value, str) and len(value) < 20:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    whole = isinstance(value, float) and value.is_integer() or type(value) is int
+    return int(value) if whole and value > 0 else None
 
 
 def find_file(folder: Path, name: str) -> str:

@@ -43,7 +43,8 @@ def test_a_lisa_folder(capsys: pytest.CaptureFixture):
     ]
     annotation = {"text": ["what is red?", "the red one"], "is_sentence": True, "shapes": shapes}
     Path("val/b.json").write_bytes(json.dumps(annotation, ensure_ascii=False).encode())
-    Path("val/c.json").write_bytes(b'{"text": ["it\x92s red"], "shapes": []}')  # cp1252
+    cp1252 = {**annotation, "text": ["it’s red"], "is_sentence": False}
+    Path("val/c.json").write_bytes(json.dumps(cp1252, ensure_ascii=False).encode("cp1252"))
     Path("val/d.json").write_text('{"text": []}')
     Path("val/e.json").write_text(json.dumps(annotation))  # no picture
     assert prepare("lisa", "val") == 0

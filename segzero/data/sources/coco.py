@@ -29,7 +29,7 @@ _TAKEN_AS_OBJECTS = "iscrowd 1 taken as one object each, as CVAT's brush writes 
 
 @dataclass(frozen=True)
 class Found:
-    """A picture of the JSON on this disk. upright: whether its labels are for the upright one, None if unknown."""
+    """A picture on this disk. upright: whether its labels are for the upright one, None if not known."""
 
     path: Path
     stored: Stored
@@ -52,7 +52,7 @@ class Found:
 
 
 class Pictures:
-    """Where a JSON's pictures lie: in a folder, by their names, or by the last part of them if that is unique."""
+    """Where a JSON's pictures lie: in a folder, by name, or by the last part of it where that is unique."""
 
     def __init__(self, coco: Coco, folder: Path) -> None:
         self._folder = folder

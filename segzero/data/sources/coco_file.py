@@ -19,11 +19,10 @@ import cv2
 import numpy as np
 
 from segzero.data.dataset import DatasetError
-from segzero.data.raw_files import as_id, read_json
+from segzero.data.raw_files import as_flag, as_id, as_side, read_json
 from segzero.pictures import MaskError, decode_rle
 
 NO_CATEGORY = "object"  # what is asked for where a file does not say what its objects are
-_CROWDS = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True, "": False}
 _LOOKED_AT = 100  # crowds of a file, to see whether they are of one piece
 
 
@@ -77,7 +76,7 @@ class Coco:
 
 def read_coco(path: Path) -> Coco:
     """A COCO file. Raises DatasetError when it is none."""
-    found = read_json(path)
+    found = read_json(path, "COCO's JSON")
     if not isinstance(found, dict):
         raise DatasetError(f"{path} is not COCO's JSON: an object with images and annotations is expected")
     lists = {}
@@ -111,29 +110,12 @@ def _pictures(entries: list[Any]) -> tuple[dict[str, Picture], dict[str, str]]:
         if key is None:
             continue
         picture = Picture(
-            name if isinstance(name, str) else "", (_side(entry, "width"), _side(entry, "height"))
+            name if isinstance(name, str) else "", (as_side(entry.get("width")), as_side(entry.get("height")))
         )
         before = pictures.setdefault(key, picture)
         if before != picture:
             twice[key] = f"{before.name:.60} and {picture.name:.60}"
     return pictures, twice
-
-
-def _side(entry: dict[str, Any], name: str) -> int | None:
-    """A width or height: a whole number above 0, which may be written 64.0 or "64"."""
-    value = entry.get(name)
-    if isinstance(value, str) and len(value) < 20:
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    whole = (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        or isinstance(value, float)
-        and value.is_integer()
-    )
-    return int(value) if whole and value > 0 else None
 
 
 def _category_names(entries: list[Any]) -> dict[str, str]:
@@ -150,8 +132,6 @@ def _annotation(entry: dict[str, Any], place: int, names: dict[str, str]) -> Ann
     number, category = as_id(entry.get("id")), entry.get("category_id")
     key = as_id(category)
     spelt = key if isinstance(category, str) and key and not key.lstrip("+-").isdigit() else ""
-    crowd = entry.get("iscrowd")
-    crowd = crowd.strip().lower() if isinstance(crowd, str) else crowd
     attributes = entry.get("attributes")
     return Annotation(
         name=f"annotation {number}" if number else f"annotation without an id, the {place}. of the file",
@@ -160,11 +140,7 @@ def _annotation(entry: dict[str, Any], place: int, names: dict[str, str]) -> Ann
         category=names.get(key or "", "") or spelt,
         category_id=key,
         segmentation=entry.get("segmentation"),
-        crowd=False
-        if crowd is None
-        else _CROWDS.get(crowd)
-        if isinstance(crowd, (bool, int, float, str))
-        else None,
+        crowd=as_flag(entry.get("iscrowd")),
         brushed=isinstance(attributes, dict) and "occluded" in attributes,
     )
 

@@ -166,7 +166,9 @@ def decode_png(source: Path | BinaryIO, name: str, wh: tuple[int, int] | None = 
 
 
 def _colour_tells(image: Image.Image) -> bool:
-    """Whether a palette paints index 0 and leaves another black: the numbers then say nothing."""
-    colours = np.array(image.getpalette("RGB") or [0], np.uint8)
-    colours = colours[: len(colours) // 3 * 3].reshape(-1, 3).any(axis=1)
-    return bool(len(colours)) and bool(colours[0]) and not colours.all()
+    """Whether a palette paints index 0 and keeps black for another that is used: numbers then say nothing."""
+    palette = np.zeros((256, 3), np.uint8)
+    colours = np.array(image.getpalette("RGB") or [], np.uint8)
+    palette.flat[: len(colours)] = colours[: palette.size]
+    black = ~palette[np.unique(np.asarray(image))].any(axis=1)
+    return bool(palette[0].any() and black.any())

@@ -142,6 +142,13 @@ def test_a_palette_that_is_black_elsewhere_than_at_0_is_read_by_its_colours(tmp_
     assert np.array_equal(read_mask("mask.png", tmp_path, WH), block())
 
 
+def test_a_palette_that_is_coloured_at_0_as_well_is_read_by_its_numbers(tmp_path):
+    image = Image.fromarray(block().astype(np.uint8))
+    image.putpalette([200, 10, 10, 0, 255, 0] + [0, 0, 0] * 254)  # black where no pixel is
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask("mask.png", tmp_path, WH), block())
+
+
 def test_a_cut_out_of_something_black(tmp_path):
     image = Image.new("RGBA", WH)
     image.putalpha(Image.fromarray(block().astype(np.uint8) * 255))

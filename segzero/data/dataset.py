@@ -143,6 +143,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
     Raises DatasetError when the file cannot be read.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise DatasetError(f"{path} is not an ordinary file; name the file itself")
         with path.open("rb") as file:
             number = 0
             while line := file.readline(_MAX_LINE):

@@ -65,13 +65,13 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, _Row]], list[Remark]]:
     """The rows of a CSV with the lines they end on, and a remark on its encoding. Raises DatasetError."""
     try:
         text, remark = decode(read_bytes(path))
-        header, _, rest = text.lstrip("\r\n").partition("\n")
-        chosen = (
-            header.strip().removeprefix("sep=") if header.startswith("sep=") else ""
-        )  # as Excel writes it
-        skipped = 1 if chosen else 0
+        lines = text.count("\n")
+        text = text.lstrip("\r\n")
+        header, _, rest = text.partition("\n")
+        chosen = header.strip().removeprefix("sep=") if header.startswith("sep=") else ""  # Excel's own line
         if chosen:
             text, header = rest, rest.partition("\n")[0]
+        skipped = lines - text.count("\n")
         delimiter = chosen if len(chosen) == 1 else _delimiter(header.replace("\r", "\n").partition("\n")[0])
         csv.field_size_limit(_MAX_CELL)
         table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)

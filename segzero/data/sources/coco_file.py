@@ -81,7 +81,8 @@ def read_coco(path: Path) -> Coco:
         raise DatasetError(f"{path} is not COCO's JSON: an object with images and annotations is expected")
     lists = {}
     for part in ("images", "annotations", "categories"):
-        entries = found.get(part, [] if part == "categories" else None)
+        entries = found.get(part)
+        entries = [] if entries is None and part == "categories" else entries
         entries = list(entries.values()) if isinstance(entries, dict) else entries  # LIVECell's are by id
         if not isinstance(entries, list):
             raise DatasetError(f"{path} is not COCO's JSON with images and annotations: {part} is no list")

@@ -192,7 +192,8 @@ def _shape(shape: Any) -> tuple[str, np.ndarray]:
         (x1, y1), (x2, y2) = corners
         corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
     elif kind not in ("polygon", "rectangle"):
-        raise MaskError(f"a shape of type {kind!r:.40}: only polygons and rectangles are areas")
+        kind = f"{kind:.40}" if isinstance(kind, str) else "that is no text"
+        raise MaskError(f"a shape of type {kind}: only polygons and rectangles are areas")
     if not _area(corners):
         raise MaskError(f"a {kind} that encloses nothing: a line or a point is no area")
     return label, corners.astype(np.int32)

@@ -61,7 +61,7 @@ LISA = {
     "only_ignore": ([], "none of its shapes is a target"),
     "bom": ([TEA], ""),
     "cp1252": ([("the cup’s handle", 1, 676)], "read as cp1252, not UTF-8: one.json"),
-    "gbk": ([], "it is not in UTF-8, and may be in cp949 or gb18030"),
+    "gbk": ([], "it is not in UTF-8, and may be in"),
     "caps": ([(TEA[0], 1, 676 - 21)], ""),  # the ignored triangle lies on a corner of it
     "exif6": ([(TEA[0], 1, 36 * 56)], ""),
     "JPG": ([TEA], ""),

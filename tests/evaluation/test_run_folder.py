@@ -13,7 +13,7 @@ from segzero.pictures import LockedError
 
 def test_the_same_run_twice_at_once_is_said_so(tmp_path: Path):
     with RunFolder(tmp_path, {}).open() as file:
-        file.write(record_line(Record("1", "a.png", "a\u2028b?", "no_target")))
+        file.write(record_line(Record("1", "a.png", "a\u2028b?", "left_out", "no picture")))
         with (
             pytest.raises(LockedError, match="samples.jsonl is being written"),
             RunFolder(tmp_path, {}).open(),

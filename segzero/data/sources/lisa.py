@@ -81,12 +81,14 @@ def _items(
     picture = min(pictures, key=lambda path: path.suffix != ".jpg", default=file.with_suffix(".jpg"))
     try:
         path_inside(file.parent, picture.name)
-        target, ignore = _masks(annotation, picture)
+        target, ignore, upright = _masks(annotation, picture)
     except ValueError as error:
         yield from (leave_out(name, error) for name in names)
         return
     if annotation.remark:
         yield Remark(file.name, annotation.remark)
+    if not upright:
+        yield Remark(file.name, "shapes for the picture as it is stored, turned with it")
     for number, (name, text) in enumerate(zip(names, annotation.texts, strict=True)):
         yield Item(
             id=name,
@@ -118,15 +120,18 @@ def _annotation(file: Path) -> _Annotation | ValueError:
     return _Annotation(texts, kind, shapes, None if None in wh else wh, remark)
 
 
-def _masks(annotation: _Annotation, picture: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The target and the ignored region, (H, W) bool, upright. Raises MaskError and PictureError."""
+def _masks(annotation: _Annotation, picture: Path) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The target and the ignored region, (H, W) bool, upright, and whether they were so before.
+
+    Raises MaskError and PictureError.
+    """
     load_picture(picture)
     stored, areas = read_stored(picture), _areas(annotation.shapes)
     upright = _is_upright(annotation, areas, stored)
     target, ignore = _painted(areas, stored.upright_wh if upright else stored.wh)
     if not target.any():
         raise MaskError("none of its shapes is a target inside the picture: what it asks for is not marked")
-    return (target, ignore) if upright else (stored.upright(target), stored.upright(ignore))
+    return (target, ignore, True) if upright else (stored.upright(target), stored.upright(ignore), False)
 
 
 def _is_upright(annotation: _Annotation, areas: list[_Area], stored: Stored) -> bool:

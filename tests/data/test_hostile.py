@@ -140,6 +140,18 @@ def test_two_categories_of_one_name_are_one_question():
     assert (sample.question, len(sample.masks)) == ("cup", 2)
 
 
+def test_a_picture_under_two_ids_is_asked_about_once(capsys: pytest.CaptureFixture):
+    images = [{"id": n, "file_name": "a.jpg", "width": W, "height": H} for n in (1, 2)]
+    objects = [
+        {"id": 1, "image_id": n, "category_id": 5, "segmentation": coco_polygon(3 * n, 1, 3 * n + 2, 3)}
+        for n in (1, 2)
+    ]
+    assert coco(images=images, annotations=objects) == 0
+    (sample,) = read_samples(Path("out"))[0]
+    assert (sample.id, len(sample.masks)) == ("1-5", 2)
+    assert "image 2 is the same file, taken together: 1-5, annotation 1" in capsys.readouterr().out
+
+
 # What leads out of the folder, or nowhere: a picture beside the folder, and ways to it.
 WAYS_OUT = [
     "../secret.png", "x/../../secret.png", "./../secret.png", "..//secret.png", "{root}/secret.png",

@@ -106,9 +106,14 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut | Remark], int]:
     coco = read_coco(args.instances)
+    first: dict[
+        Picture, str
+    ] = {}  # merged files have a picture under several ids: its objects belong together
+    same = {key: first.setdefault(picture, key) for key, picture in coco.pictures.items() if picture.name}
+    same |= {key: key for key in coco.twice}
     groups: dict[str | None, dict[str, list[Annotation]]] = defaultdict(lambda: defaultdict(list))
     for each in coco.annotations:
-        groups[each.picture][each.category or NO_CATEGORY].append(each)
+        groups[same.get(each.picture, each.picture)][each.category or NO_CATEGORY].append(each)
     return _all(coco, Pictures(coco, args.pictures), groups), sum(map(len, groups.values()))
 
 
@@ -149,6 +154,8 @@ def _question(
         masks.append(encode_mask(mask))
         if each.crowd:
             yield Remark(f"{where}, {each.name}", _TAKEN_AS_OBJECTS)
+        if each.picture != image:
+            yield Remark(f"{where}, {each.name}", f"image {each.picture} is the same file, taken together")
         if not each.category:
             yield Remark(f"{where}, {each.name}", _ASKED_AS_OBJECT)
     if not masks:

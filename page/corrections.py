@@ -9,40 +9,37 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
 from segzero.contract import Result
 from segzero.data import DATA_FILE
-from segzero.pictures import encode_mask
+from segzero.pictures import encode_mask, keep_whole, locked, write_whole
 
 
 class Corrections:
-    """A folder that grows: data.jsonl, and the pictures in images/. Safe to share between threads."""
+    """A folder that grows: data.jsonl, and the pictures in images/. Threads and processes may share it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
 
     def add(self, result: Result, picture: str | Path) -> int:
         """Keep the masks of a result about the file `picture`; returns how many rows there are now.
 
-        A row that was kept before for the same picture and question gives way. Raises OSError when the disk
-        refuses, and ValueError when no mask is left to keep.
+        A row that was kept before for the same picture and question gives way; every other line stays as it
+        is, byte by byte. Raises OSError when the disk refuses, and ValueError when no mask is left to keep.
         """
         masks = [encode_mask(mask) for mask in result.masks if mask.any()]
         if not masks:
             raise ValueError("There is no mask to save.")
-        with self._lock:
+        path = self.folder / DATA_FILE
+        with locked(path):
             row = {"image": self._keep(Path(picture), result), "question": result.question, "masks": masks}
-            path = self.folder / DATA_FILE
-            lines = path.read_text("utf-8").splitlines() if path.exists() else []
-            lines = [line for line in lines if not _same(line, row)]
-            lines.append(json.dumps(row, ensure_ascii=False))
-            part = path.with_suffix(".part")
-            part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-            part.replace(path)
+            # Lines end at a newline alone: splitlines() would cut questions at U+2028 and its like.
+            lines = path.read_bytes().split(b"\n") if path.exists() else []
+            lines = [line for line in lines if line.strip() and not _same(line, row)]
+            lines.append(json.dumps(row, ensure_ascii=False).encode())
+            write_whole(path, b"".join(line + b"\n" for line in lines))
         return len(lines)
 
     def _keep(self, picture: Path, result: Result) -> str:
@@ -58,15 +55,14 @@ class Corrections:
             data, suffix = buffer.getvalue(), ".png"
         name = f"images/{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
-        if not (self.folder / name).exists():
-            (self.folder / name).write_bytes(data)
+        keep_whole(self.folder / name, data)
         return name
 
 
-def _same(line: str, row: dict[str, Any]) -> bool:
+def _same(line: bytes, row: dict[str, Any]) -> bool:
     """Whether a line of the file is about the same picture and question."""
     try:
         kept = json.loads(line)
-    except ValueError:  # somebody else's line: the reader will say what is wrong with it
+    except (ValueError, RecursionError):  # somebody else's line: the reader will say what is wrong with it
         return False
     return isinstance(kept, dict) and all(kept.get(key) == row[key] for key in ("image", "question"))

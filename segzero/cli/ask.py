@@ -24,6 +24,7 @@ from segzero.pictures import (
     save_zip,
     summary,
     to_json,
+    written_whole,
 )
 
 if TYPE_CHECKING:
@@ -222,14 +223,15 @@ def save(result: Result, files: dict[str, Path]) -> None:
     """Write the outputs that are wanted of a result."""
     for kind, path in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "overlay":
-            overlay(result.picture, result).save(path)
-        elif kind == "mask":
-            mask_image(result.mask).save(path)
-        elif kind == "zip":
-            save_zip(result, path)
-        else:
-            path.write_text(json.dumps(to_json(result), ensure_ascii=False) + "\n", encoding="utf-8")
+        with written_whole(path) as part:
+            if kind == "overlay":
+                overlay(result.picture, result).save(part)
+            elif kind == "mask":
+                mask_image(result.mask).save(part)
+            elif kind == "zip":
+                save_zip(result, part)
+            else:
+                part.write_text(json.dumps(to_json(result), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def thought_printer() -> Callable[[str], None]:

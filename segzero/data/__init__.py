@@ -8,9 +8,11 @@ Imports pictures and the contract; evaluation, training and the command line may
 
 from segzero.data.dataset import (
     DATA_FILE,
+    LEFT_OUT_FILE,
     DatasetError,
     LeftOut,
     LoadedSample,
+    Remark,
     Sample,
     find_data_file,
     leave_out,
@@ -18,7 +20,8 @@ from segzero.data.dataset import (
     read_rows,
     read_samples,
 )
-from segzero.data.dataset_writer import LEFT_OUT_FILE, Item, tell_left_out, write_dataset, write_left_out
+from segzero.data.dataset_writer import Item, write_dataset
+from segzero.data.left_out import tell_left_out, write_left_out
 from segzero.data.sources import SOURCES
 from segzero.data.sources.hub import open_set
 
@@ -29,6 +32,7 @@ __all__ = [
     "LeftOut",
     "LoadedSample",
     "DATA_FILE",
+    "Remark",
     "SOURCES",
     "Sample",
     "leave_out",

@@ -27,6 +27,11 @@ from segzero.contract import QuestionError, check_question
 from segzero.pictures import MaskError, PictureError, load_picture, path_inside, read_mask
 
 DATA_FILE = "data.jsonl"
+REPORT_FILES = LEFT_OUT_FILE, REMARKS_FILE = (
+    "left_out.jsonl",
+    "remarks.jsonl",
+)  # what `prepare` says of its rows
+_MAX_LINE = 1 << 26  # bytes
 
 
 class DatasetError(ValueError):
@@ -36,6 +41,15 @@ class DatasetError(ValueError):
 @dataclass(frozen=True)
 class LeftOut:
     """A row that cannot be used: where it stands, why in words that other rows share, and its own story."""
+
+    where: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What was assumed of something that is used: where it stands, what in shared words, its own story."""
 
     where: str
     reason: str
@@ -87,7 +101,7 @@ class LoadedSample:
 def find_data_file(path: Path) -> Path:
     """The JSONL that a path names, itself or in a folder. Raises DatasetError."""
     if path.is_dir():
-        inside = sorted(path.glob("*.jsonl"))
+        inside = [each for each in sorted(path.glob("[!.]*.jsonl")) if each.name not in REPORT_FILES]
         if (path / DATA_FILE).is_file():
             return path / DATA_FILE
         if len(inside) == 1:
@@ -129,9 +143,17 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
     Raises DatasetError when the file cannot be read.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise DatasetError(f"{path} is not an ordinary file; name the file itself")
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
+            number = 0
+            while line := file.readline(_MAX_LINE):
+                number += 1
+                if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+                    while not (file.readline(_MAX_LINE) or b"\n").endswith(b"\n"):
+                        pass
+                    yield number, ValueError(f"a line of more than {_MAX_LINE >> 20} MB")
+                elif line.strip():
                     yield number, _object(line)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); check the file") from error

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from segzero.contract import check_question
-from segzero.data.dataset import DATA_FILE, DatasetError, LeftOut, leave_out
-from segzero.pictures import MaskError, PictureError, encode_mask, load_picture, plural
+from segzero.data.dataset import DATA_FILE, DatasetError, LeftOut, Remark, leave_out
+from segzero.data.left_out import Summary
+from segzero.data.picture_store import PictureStore
+from segzero.pictures import MaskError, encode_mask, locked
 
-LEFT_OUT_FILE = "left_out.jsonl"
-_SHOWN = 3  # examples of a reason in the report
+_PART = ".prepare.part"  # what is being written, in the folder itself: moving it is no copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,8 @@ class Item:
     """A question on its way into the local format.
 
     picture: a file, the bytes of one, or a picture. picture_key: the same for the same picture; it names the
-        file. masks: (H, W) bool of each object, in the upright picture's pixels; empty ones are left away.
+        file. masks: (H, W) bool of each object, in the upright picture's pixels, or its COCO run lengths as
+        `encode_mask` gives them; empty ones are left away.
     ignore, kind, text, expression: see segzero.data.dataset.
     """
 
@@ -43,171 +43,97 @@ class Item:
     question: str
     picture: Path | bytes | Image.Image
     picture_key: str
-    masks: Sequence[np.ndarray]
+    masks: Sequence[np.ndarray | dict[str, Any]]
     ignore: np.ndarray | None = None
     kind: str = ""
     text: int = 0
     expression: int = 0
 
 
-@dataclass
-class Summary:
-    """What became of a source's rows."""
-
-    folder: Path
-    written: int = 0
-    pictures: int = 0
-    refused: list[LeftOut] = field(default_factory=list)
-
-    def report(self) -> str:
-        """Lines for people: what was written, and each reason for leaving something out."""
-        what = f"{plural(self.written, 'question')} about {plural(self.pictures, 'picture')}"
-        lines = [f"{what}: {self.folder / DATA_FILE}"]
-        return "\n".join(lines + tell_left_out(self.refused, self.folder / LEFT_OUT_FILE))
-
-
-def tell_left_out(refused: Sequence[LeftOut], path: Path | None = None) -> list[str]:
-    """Lines that count what was left out, by reason, with examples; path: where all of it stands."""
-    if not refused:
-        return ["nothing was left out"]
-    lines = [f"{len(refused)} left out" + (f", each with its reason in {path}:" if path else ":")]
-    for reason, times in Counter(each.reason for each in refused).most_common():
-        examples = [
-            f"{each.where}{each.detail and f' ({each.detail})'}" for each in refused if each.reason == reason
-        ]
-        more = " …" if times > _SHOWN else ""
-        lines.append(f"  {times} x {reason}: {'; '.join(examples[:_SHOWN])}{more}")
-    return lines
-
-
-def write_left_out(path: Path, refused: Sequence[LeftOut]) -> None:
-    """All of what was left out, a line each; no file when that is nothing."""
-    if not refused:
-        path.unlink(missing_ok=True)
-        return
-    lines = ({"where": each.where, "reason": each.reason, "detail": each.detail} for each in refused)
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-
-
-def write_dataset(folder: Path, items: Iterable[Item | LeftOut], total: int | None = None) -> Summary:
-    """Write a new data set, under a progress bar. Raises DatasetError when the folder holds one already.
+def write_dataset(
+    folder: Path, items: Iterable[Item | LeftOut | Remark], total: int | None = None
+) -> Summary:
+    """Write a new data set, under a progress bar: the whole of it, or nothing when no question is left.
 
     total: how many items there will be, if that is known.
+    Raises DatasetError when the folder holds one already, OSError when another process writes it or the disk
+    refuses.
     """
-    if (folder / DATA_FILE).exists():
-        raise DatasetError(f"{folder / DATA_FILE} is there already; name another folder, or remove it")
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    summary, pictures = Summary(folder), _Pictures(folder / "images")
+    with locked(folder / DATA_FILE, wait_s=0):
+        if (folder / DATA_FILE).exists():
+            raise DatasetError(f"{folder / DATA_FILE} is there already; name another folder, or remove it")
+        part = folder / _PART
+        shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+        (part / "images").mkdir(parents=True)
+        try:
+            summary, used = _write(folder, part, tqdm(items, total=total, unit="question", desc=folder.name))
+            summary.write()
+            if summary.written:
+                _move(part, folder, used)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return summary
+
+
+def _write(folder: Path, part: Path, items: Iterable[Item | LeftOut | Remark]) -> tuple[Summary, set[str]]:
+    """Write rows and pictures into `part`. Returns what became of them, and the pictures that rows name."""
+    there = os.listdir(folder / "images") if (folder / "images").is_dir() else []
+    summary, store = Summary(folder), PictureStore(part / "images", taken=there)
     ids, used = set(), set()
-    part = folder / (DATA_FILE + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        for item in tqdm(items, total=total, unit="question", desc=folder.name):
+    with (part / DATA_FILE).open("w", encoding="utf-8") as file:
+        for item in items:
             if isinstance(item, LeftOut):
                 summary.refused.append(item)
+                continue
+            if isinstance(item, Remark):
+                summary.remarks.append(item)
                 continue
             try:
                 if item.id in ids:
                     raise ValueError("a duplicate id")
-                row = _row(item, pictures)
+                row = _row(item, store)
             except ValueError as error:
                 summary.refused.append(leave_out(f"id {item.id}", error))
                 continue
             ids.add(item.id)
             used.add(Path(row["image"]).name)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            summary.written += 1
-    pictures.keep_only(used)
-    summary.pictures = len(used)
-    write_left_out(folder / LEFT_OUT_FILE, summary.refused)
-    part.replace(folder / DATA_FILE)
-    return summary
+    summary.written, summary.pictures = len(ids), len(used)
+    return summary, used
 
 
-def _row(item: Item, pictures: _Pictures) -> dict[str, Any]:
+def _move(part: Path, folder: Path, pictures: Iterable[str]) -> None:
+    """Bring the pictures to their place, and at last the rows: before them there is no data set."""
+    (folder / "images").mkdir(exist_ok=True)
+    for name in pictures:
+        os.replace(part / "images" / name, folder / "images" / name)
+    os.replace(part / DATA_FILE, folder / DATA_FILE)
+
+
+def _row(item: Item, store: PictureStore) -> dict[str, Any]:
     """The line of an item, its picture saved. Raises ValueError: the item is left out."""
+    if any(0xD800 <= ord(char) < 0xE000 for char in f"{item.id}{item.kind}"):
+        raise ValueError("half a character")  # JSON can say it, and no file can hold it
     question = check_question(item.question)
-    masks = [*item.masks, *([] if item.ignore is None else [item.ignore])]
-    for mask in masks:
-        if mask.dtype != bool or mask.ndim != 2:
+    for mask in [*item.masks, *([] if item.ignore is None else [item.ignore])]:
+        if isinstance(mask, np.ndarray) and (mask.dtype != bool or mask.ndim != 2):
             raise MaskError(f"{mask.dtype} of shape {mask.shape}, not (H, W) bool")
-    name, (width, height) = pictures.place(item)
-    if any(mask.shape != (height, width) for mask in masks):
-        raise ValueError("a mask of another size than its picture")
+    name, wh = store.place(item.picture, item.picture_key)
     row = {"id": item.id, "image": f"images/{name}", "question": question}
-    row["masks"] = [encode_mask(mask) for mask in item.masks if mask.any()]
-    if item.ignore is not None and item.ignore.any():
-        row["ignore"] = encode_mask(item.ignore)
+    masks = [_run_lengths(mask, wh) for mask in item.masks]
+    row["masks"] = [mask for mask in masks if mask is not None]
+    ignore = None if item.ignore is None else _run_lengths(item.ignore, wh)
+    row |= {"ignore": ignore} if ignore else {}
     row |= {"kind": item.kind} if item.kind else {}
     row |= {name: place for name, place in (("text", item.text), ("expression", item.expression)) if place}
     return row
 
 
-class _Pictures:
-    """The pictures of a data set: each opened once, and saved under a name that no other has."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._known: dict[str, tuple[str, tuple[int, int]] | PictureError] = {}  # key -> name, size
-        self._taken: set[str] = set()
-
-    def place(self, item: Item) -> tuple[str, tuple[int, int]]:
-        """The file's name in the folder, and its (width, height), upright.
-
-        Raises PictureError, for each of its items, when the picture cannot be used.
-        """
-        if item.picture_key not in self._known:
-            self._known[item.picture_key] = self._save(item)
-        known = self._known[item.picture_key]
-        if isinstance(known, PictureError):
-            raise known
-        return known
-
-    def keep_only(self, used: set[str]) -> None:
-        """Remove the files of pictures that no item was written for."""
-        for name in self._taken - used:
-            (self.folder / name).unlink(missing_ok=True)
-
-    def _save(self, item: Item) -> tuple[str, tuple[int, int]] | PictureError:
-        name = self._free_name(item)
-        path = self.folder / name
-        try:
-            if isinstance(item.picture, Path):
-                size = load_picture(item.picture).size
-                _link_or_copy(item.picture, path)
-            elif isinstance(item.picture, bytes):
-                path.write_bytes(item.picture)
-                size = load_picture(path).size
-            else:
-                upright = load_picture(item.picture)
-                size = upright.size
-                upright.save(path)
-        except PictureError as error:
-            return error
-        return name, size
-
-    def _free_name(self, item: Item) -> str:
-        stem = re.sub(r"[^\w-]+", "_", Path(item.picture_key).stem).strip("_").lower() or "picture"
-        ending, number = _ending(item.picture), 1
-        name = f"{stem}{ending}"
-        while name in self._taken:
-            number += 1
-            name = f"{stem}-{number}{ending}"
-        self._taken.add(name)
-        return name
-
-
-def _ending(picture: Path | bytes | Image.Image) -> str:
-    if isinstance(picture, Path):
-        return picture.suffix.lower() or ".png"
-    if isinstance(picture, Image.Image):
-        return ".png"
-    return ".jpg" if picture[:2] == b"\xff\xd8" else ".webp" if picture[8:12] == b"WEBP" else ".png"
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """A second name for the same file where the file system can: benchmarks' pictures are many."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _run_lengths(mask: np.ndarray | dict[str, Any], wh: tuple[int, int]) -> dict[str, Any] | None:
+    """A mask as the file has it, None for an empty one. Raises ValueError when it is of another size."""
+    size = list(mask.shape) if isinstance(mask, np.ndarray) else mask["size"]
+    if size != [wh[1], wh[0]]:
+        raise ValueError("a mask of another size than its picture")
+    if isinstance(mask, dict):
+        return mask
+    return encode_mask(mask) if mask.any() else None

@@ -23,7 +23,7 @@ from segzero.contract import MULTI, Frame, parse_answer
 from segzero.data import LoadedSample, Sample, load_sample
 from segzero.evaluation.aggregate import format_percent
 from segzero.evaluation.record import Record
-from segzero.pictures import decode_rle, plural
+from segzero.pictures import decode_rle, plural, write_whole
 
 SIDE_PX = 640  # of a picture on the page
 FOUND, WRONG, MISSED, IGNORED = (0, 158, 115), (230, 100, 0), (60, 150, 230), (187, 187, 187)
@@ -57,7 +57,8 @@ def write_report(
         articles.append(_article(record, images))
     page = Template(_PAGE.read_text(encoding="utf-8"))
     path = folder / "index.html"
-    path.write_text(
+    write_whole(
+        path,
         page.substitute(
             title=escape(str(totals.get("settings", {}).get("data", "Evaluation"))),
             about=_about(totals),
@@ -67,7 +68,6 @@ def write_report(
             kinds=_options(record.kind for record in records),
             articles="\n".join(articles),
         ),
-        encoding="utf-8",
     )
     return path
 

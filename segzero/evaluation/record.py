@@ -23,6 +23,7 @@ from typing import Any
 
 from segzero.contract import Target
 from segzero.evaluation.metrics import Overlap
+from segzero.pictures import write_whole
 
 STATUSES = ("ok", "no_target", "unreadable", "segmenter_error", "left_out")
 _COUNTS = ("intersection", "union", "predicted", "truth")
@@ -147,9 +148,7 @@ def read_records(path: Path) -> list[Record]:
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write a JSONL file, the whole of it or nothing."""
-    part = path.with_suffix(".part")
-    part.write_text("".join(record_line(record) for record in records), encoding="utf-8")
-    part.replace(path)
+    write_whole(path, "".join(record_line(record) for record in records))
 
 
 def record_line(record: Record) -> str:

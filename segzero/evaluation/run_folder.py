@@ -14,13 +14,15 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from segzero.data import DatasetError, Sample
 from segzero.evaluation.record import Record, read_records, write_records
+from segzero.pictures import locked, write_whole
 
 SAMPLES, SETTINGS, TOTALS = "samples.jsonl", "settings.json", "totals.json"
 _POLL_S = 1.0
@@ -90,15 +92,21 @@ class RunFolder:
     def _file_of(self, rank: int) -> Path:
         return self.folder / (SAMPLES if self.process.count == 1 else f"samples.{rank}.jsonl")
 
-    def open(self) -> TextIO:
-        """This process's own file, to append to, a line that a kill cut off removed."""
+    @contextmanager
+    def open(self) -> Iterator[TextIO]:
+        """This process's own file, to append to, a line that a kill cut off removed.
+
+        Raises LockedError when another process has it open: the same command, started twice.
+        """
         path = self._file_of(self.process.rank)
-        if path.exists():
-            data = path.read_bytes()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                os.truncate(path, whole)
-        return path.open("a", encoding="utf-8")
+        with locked(path, wait_s=0):
+            if path.exists():
+                data = path.read_bytes()
+                whole = data.rfind(b"\n") + 1
+                if whole < len(data):
+                    os.truncate(path, whole)
+            with path.open("a", encoding="utf-8") as file:
+                yield file
 
     def finish(self, samples: Sequence[Sample]) -> list[Record]:
         """Wait until every sample has its record, then make one file of all, in the order of the data.
@@ -141,9 +149,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, the whole of it or nothing."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def fingerprint(path: Path) -> str | None:

@@ -29,6 +29,7 @@ from pycocotools import mask as coco
 
 from segzero.contract import Result
 from segzero.pictures.draw import overlay
+from segzero.pictures.files import written_whole
 
 VERSION = 1
 
@@ -92,9 +93,12 @@ def save_zip(result: Result, file: str | Path | BinaryIO) -> None:
     """Write everything into one zip, at the picture's full size.
 
     result.json (as to_json), picture.png (upright, as the masks), overlay.jpg; mask-1.png, cutout-1.png, …
-    for each object, and mask-all.png, cutout-all.png for their union.
-    Raises ValueError for a result that came without its picture.
+    for each object, and mask-all.png, cutout-all.png for their union. A file appears whole or not at all.
+    Raises ValueError for a result that came without its picture, OSError when the disk refuses.
     """
+    if isinstance(file, (str, Path)):
+        with written_whole(Path(file)) as part, part.open("wb") as whole:
+            return save_zip(result, whole)
     picture = result.picture
     if picture is None:
         raise ValueError("This result came without its picture. Read it back with its picture first.")

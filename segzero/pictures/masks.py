@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
 from segzero.pictures.paths import OutsideError, path_inside
+from segzero.pictures.picture import MAX_PIXELS
+
+# Drawing costs memory and time along the outline, whatever the picture's size. No labelled object comes near.
+_MAX_POLYGONS = 2_000
+_MAX_OUTLINE_PX = 4_000_000
+_MAX_CHARS = 13  # of one run in COCO's string
 
 
 class MaskError(ValueError):
@@ -50,15 +56,31 @@ def decode_rle(rle: dict[str, Any]) -> np.ndarray:
 
     pycocotools decodes runs that fall short into whatever its memory held before, so they are added up here.
     """
-    height, width = rle["size"]
-    counts = rle.get("counts")
+    height, width = _sides(rle.get("size"))
+    area, counts = height * width, rle.get("counts")
+    if isinstance(counts, str) and len(counts) > _MAX_CHARS * (area + 1):
+        raise MaskError("run lengths of more numbers than the picture has pixels")
     runs = _unpacked(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
         raise MaskError("run lengths that are not numbers")
-    if sum(runs) != height * width:
-        raise MaskError(f"run lengths of {sum(runs)} pixels in all, the size has {height * width}")
+    total = sum(runs)
+    if total != area:
+        told = f"{total} pixels" if total < 10 * MAX_PIXELS else "far more pixels"  # it may have 400 digits
+        raise MaskError(f"run lengths of {told} in all, the size has {area}")
     values = np.arange(len(runs)) % 2 == 1  # runs of background and object take turns
     return np.repeat(values, runs).reshape(width, height).T
+
+
+def _sides(size: object) -> tuple[int, int]:
+    if (
+        not isinstance(size, list)
+        or len(size) != 2
+        or not all(type(side) is int and side > 0 for side in size)
+    ):
+        raise MaskError("run lengths without their size, [height, width]")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise MaskError(f"run lengths of more than {MAX_PIXELS // 1_000_000} megapixels")
+    return size[0], size[1]
 
 
 def _unpacked(text: str) -> list[int]:
@@ -83,37 +105,70 @@ def _unpacked(text: str) -> list[int]:
 
 def _from_polygons(polygons: list, wh: tuple[int, int]) -> np.ndarray:
     width, height = wh
+    if not polygons:
+        raise MaskError("a mask without a polygon")
+    if len(polygons) > _MAX_POLYGONS:
+        raise MaskError(f"a mask of {len(polygons):,} polygons, more than {_MAX_POLYGONS:,}")
+    outline_px = 0.0
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise MaskError(
                 "polygons are lists of at least three x, y pairs: [[x1, y1, x2, y2, x3, y3, …], …]"
             )
-        if not all(type(v) in (int, float) and math.isfinite(v) for v in polygon):
+        if not all(type(v) is int or type(v) is float and math.isfinite(v) for v in polygon):
             raise MaskError("a polygon with something that is no number")
         xs, ys = polygon[::2], polygon[1::2]
         if not (-width <= min(xs) <= max(xs) <= 2 * width and -height <= min(ys) <= max(ys) <= 2 * height):
             raise MaskError("a polygon far outside the picture")  # drawing it would take memory without end
-    if not polygons:
-        raise MaskError("a mask without a polygon")
+        steps = np.abs(np.diff(np.array(polygon, np.float64).reshape(-1, 2), axis=0))
+        outline_px += float(steps.max(axis=1).sum()) + len(xs)
+    if outline_px > _MAX_OUTLINE_PX:
+        raise MaskError(f"polygons with an outline of more than {_MAX_OUTLINE_PX:,} pixels")
     return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
 
 
 def _from_png(name: str, folder: Path, wh: tuple[int, int]) -> np.ndarray:
     try:
         path = path_inside(folder, name)
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.size != wh:  # seen in the header: nothing is decoded yet
+    except OutsideError as error:
+        raise MaskError(str(error)) from error
+    if not path.exists():
+        raise MaskError(f"there is no file {name}")
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise MaskError(f"{name} cannot be read, it is not an ordinary file")
+    return decode_png(path, name, wh)
+
+
+def decode_png(source: Path | BinaryIO, name: str, wh: tuple[int, int] | None = None) -> np.ndarray:
+    """(H, W) bool from a PNG: what is neither black, nor index 0 of a palette that is black there, nor clear.
+
+    name: what messages call it. wh: the size that it has to have, if that is known. Raises MaskError.
+    """
+    try:
+        with Image.open(source, formats=("PNG",)) as image:
+            if image.size != (wh or image.size):  # seen in the header: nothing is decoded yet
                 raise MaskError(f"{name} has {image.size} pixels, the upright picture {wh} (width, height)")
+            if image.width * image.height > MAX_PIXELS:
+                raise MaskError(f"{name} has more than {MAX_PIXELS // 1_000_000} megapixels")
+            if image.mode == "P" and _colour_tells(image):
+                image = image.convert("RGB")
             alpha = image.mode in ("LA", "RGBA")
             pixels = np.asarray(image)
     except MaskError:
         raise
-    except OutsideError as error:
-        raise MaskError(str(error)) from error
-    except FileNotFoundError as error:
-        raise MaskError(f"there is no file {name}") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise MaskError(f"{name} cannot be read as PNG") from error
-    if alpha:  # white on nothing is as good as white on black
-        return pixels[..., :-1].any(axis=2) & (pixels[..., -1] > 0)
-    return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+        raise MaskError(f"{name} cannot be read as PNG; save the mask as one") from error
+    if not alpha:
+        return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+    seen = pixels[..., -1] > 0
+    mask = pixels[..., :-1].any(axis=2) & seen  # white on nothing is as good as white on black
+    return mask if mask.any() or seen.all() else seen  # a cut-out of something black
+
+
+def _colour_tells(image: Image.Image) -> bool:
+    """Whether a palette paints index 0 and keeps black for another that is used: numbers then say nothing."""
+    palette = np.zeros((256, 3), np.uint8)
+    colours = np.array(image.getpalette("RGB") or [], np.uint8)
+    palette.flat[: len(colours)] = colours[: palette.size]
+    black = ~palette[np.unique(np.asarray(image))].any(axis=1)
+    return bool(palette[0].any() and black.any())

@@ -17,6 +17,7 @@ def path_inside(folder: Path, name: str) -> Path:
     try:
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
+            path.exists()  # a name too long for the disk shows here
             return path
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a zero byte
         raise OutsideError(f"{name!r:.80} is no file name") from error

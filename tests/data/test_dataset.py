@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,11 @@ from segzero.data import (
     find_data_file,
     leave_out,
     load_sample,
+    read_rows,
     read_samples,
     write_dataset,
 )
+from segzero.pictures import LockedError
 
 WH = (6, 4)
 
@@ -191,6 +195,82 @@ def test_pictures_keep_apart_and_are_saved_once(tmp_path: Path):
         (255, 0, 0),
         (0, 0, 255),
     ]
+
+
+def test_where_nothing_was_written_it_can_be_tried_again(tmp_path: Path):
+    summary = write_dataset(tmp_path, [LeftOut("row 1", "no mask")])
+    assert not (tmp_path / "data.jsonl").exists() and "nothing was written" in summary.report()
+    with pytest.raises(DatasetError, match="no data.jsonl"):  # and not that of what was left out
+        find_data_file(tmp_path)
+    assert write_dataset(tmp_path, [item()]).written == 1
+    assert not (tmp_path / "left_out.jsonl").exists()
+
+
+def test_what_breaks_off_leaves_nothing_behind(tmp_path: Path):
+    def broken():
+        yield item("1")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(tmp_path, broken())
+    assert [path.name for path in tmp_path.iterdir()] == [".data.jsonl.lock"]
+
+
+def test_two_at_once_do_not_share_a_file(tmp_path: Path):
+    def items():
+        yield item("1")
+        with pytest.raises(LockedError, match="data.jsonl is being written by another process"):
+            write_dataset(tmp_path, [item("2")])
+
+    assert write_dataset(tmp_path, items()).written == 1
+    assert [sample.id for sample in read_samples(tmp_path)[0]] == ["1"]
+
+
+def test_pictures_that_lie_where_the_data_goes_are_not_lost(tmp_path: Path):
+    mine = tmp_path / "images" / "a.png"
+    mine.parent.mkdir()
+    Image.new("RGB", WH, "red").save(mine)
+    before = mine.read_bytes()
+    write_dataset(tmp_path, [item(picture=mine, picture_key="a.png")])
+    assert mine.read_bytes() == before
+    assert [sample.image for sample in read_samples(tmp_path)[0]] == ["images/a-2.png"]
+
+
+def test_a_key_that_two_pictures_share_does_not_mix_them(tmp_path: Path):
+    pngs = []
+    for color in ("red", "blue"):
+        buffer = io.BytesIO()
+        Image.new("RGB", WH, color).save(buffer, "PNG")
+        pngs.append(buffer.getvalue())
+    write_dataset(tmp_path, [item(str(n), picture=png, picture_key="7") for n, png in enumerate(pngs * 2)])
+    seen = [load_sample(sample).picture.getpixel((0, 0)) for sample in read_samples(tmp_path)[0]]
+    assert seen == [(255, 0, 0), (0, 0, 255)] * 2
+
+
+def test_reasons_without_end_are_not_all_printed(tmp_path: Path):
+    summary = write_dataset(tmp_path, [LeftOut(f"row {n}\nx" + "y" * 999, f"reason {n}") for n in range(99)])
+    lines = summary.report().splitlines()
+    assert len(lines) == 23 and lines[-1] == "  and 79 reasons more" and max(map(len, lines[2:])) < 600
+    assert len((tmp_path / "left_out.jsonl").read_bytes().splitlines()) == 99
+
+
+def test_a_pipe_is_no_data_and_a_line_without_end_no_row(tmp_path: Path, monkeypatch):
+    os.mkfifo(tmp_path / "data.jsonl")
+    with pytest.raises(DatasetError, match="not an ordinary file"):
+        read_samples(tmp_path)
+    monkeypatch.setattr("segzero.data.dataset._MAX_LINE", 64)
+    (tmp_path / "a.jsonl").write_text(
+        '{"a": 1}\n' + '{"a": "' + "x" * 200 + '"}\n{"a": 2}\n' + "[" * 63 + "\n"
+    )
+    rows = [row if isinstance(row, dict) else str(row) for _, row in read_rows(tmp_path / "a.jsonl")]
+    assert rows == [{"a": 1}, "a line of more than 0 MB", {"a": 2}, "not a line of JSON"]
+
+
+def test_lines_end_at_a_newline_alone(tmp_path: Path):
+    questions = ["a\u2028b?", "a\u2029b?", "a\x85b?", "a\x0bb\x1cc?"]
+    write_dataset(tmp_path, [item(str(n), question=question) for n, question in enumerate(questions)])
+    samples, refused = read_samples(tmp_path)
+    assert refused == [] and [sample.question for sample in samples] == questions
 
 
 def test_a_data_set_is_not_written_over(tmp_path: Path):

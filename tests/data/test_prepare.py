@@ -127,6 +127,42 @@ def test_a_csv(mine: Path, capsys: pytest.CaptureFixture):
     )
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sep=;\r\nImage;Question;Mask\r\na.png;left?;left.png\r\n",
+        "image\tquestion\tmask\na.png\tleft?\tleft.png\n",
+        " IMAGE ; Question; mask\n a.png ; left? ;left.png\n;;\n",
+        "\n\nimage,question,mask\n.\\a.png,left?,.\\left.png\n",
+        'kind,mask,question,image\n,"[""left.png""]",left?,a.png\n',
+        "image|question|mask\ra.png|left?|left.png\r",
+    ],
+)
+def test_a_csv_as_others_write_it(mine: Path, table: str):
+    (mine / "q.csv").write_bytes(table.encode("utf-16" if "sep=" in table else "utf-8"))
+    assert prepare("table", "mine/q.csv") == 0
+    (sample,), _ = read_samples(Path("out"))
+    assert sample.question == "left?" and (load_sample(sample).truth == rectangle(1, 1, 3, 3)).all()
+
+
+def test_what_is_odd_in_a_csv_is_told(mine: Path, capsys: pytest.CaptureFixture):
+    rows = ["a.png,left, please,left.png", 'a.png,ok,"{"', "a.png,ok,left.png"]
+    (mine / "q.csv").write_text("image,question,mask\n" + "\n".join(rows))
+    assert prepare("table", "mine/q.csv") == 0
+    out = capsys.readouterr().out
+    assert "1 question about" in out and "more cells than columns" in out and "line 2" in out
+    assert "line 3 (it is neither a file's name nor whole JSON)" in out
+    (mine / "q.csv").write_text("image,Image,question,mask\n")
+    assert prepare("table", "mine/q.csv") == 1
+    assert "has the column image twice" in capsys.readouterr().err
+
+
+def test_a_number_for_an_id_is_not_another_rows_own(mine: Path):
+    (mine / "q.csv").write_text("id,image,question,mask\n,a.png,x,\n2,a.png,y,\n4,a.png,z,\n,a.png,w,\n")
+    assert prepare("table", "mine/q.csv") == 0
+    assert [sample.id for sample in read_samples(Path("out"))[0]] == ["line-2", "2", "4", "5"]
+
+
 def test_a_jsonl(mine: Path):
     rows = [
         {"image": "a.png", "question": "left?", "mask": "left.png", "ignore": "right.png"},

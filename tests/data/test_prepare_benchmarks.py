@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from segzero.data import load_sample, read_samples
 from segzero.data.sources.lisa import paint
@@ -43,7 +44,8 @@ def test_a_lisa_folder(capsys: pytest.CaptureFixture):
     ]
     annotation = {"text": ["what is red?", "the red one"], "is_sentence": True, "shapes": shapes}
     Path("val/b.json").write_bytes(json.dumps(annotation, ensure_ascii=False).encode())
-    Path("val/c.json").write_bytes(b'{"text": ["it\x92s red"], "shapes": []}')  # cp1252
+    cp1252 = {**annotation, "text": ["it’s red"], "is_sentence": False}
+    Path("val/c.json").write_bytes(json.dumps(cp1252, ensure_ascii=False).encode("cp1252"))
     Path("val/d.json").write_text('{"text": []}')
     Path("val/e.json").write_text(json.dumps(annotation))  # no picture
     assert prepare("lisa", "val") == 0
@@ -58,6 +60,68 @@ def test_a_lisa_folder(capsys: pytest.CaptureFixture):
     out = capsys.readouterr().out
     assert "3 questions about 2 pictures" in out and "3 left out" in out and "no annotation" in out
     assert "2 x a picture that cannot be used: e (e.jpg" in out  # each of its texts
+
+
+def shape(points: list, label: str = "target", **more: object) -> dict:
+    return {"label": label, "points": points, **more}
+
+
+SQUARE = polygon(1, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        ([shape([[3, 3], [1, 1]], shape_type="rectangle")], ""),
+        ([shape(SQUARE, shape_type="rectangle")], ""),
+        ([shape(SQUARE), shape([[0, 0]], "flag", shape_type="point")], ""),
+        ([shape([[1, 1], [3, 3]])], "encloses nothing"),
+        ([shape([[1, 1], [2, 2], [3, 3]])], "encloses nothing"),
+        ([shape([[1, 1], [3, 1]], shape_type="rectangle")], "encloses nothing"),
+        ([shape([[1, 1], [3, 3]], shape_type="circle")], "of type circle"),
+        ([shape(SQUARE), shape([[5, 5], [6, 6]], shape_type="line")], "of type line"),
+        ([shape(SQUARE), shape([[5, 5]], "ignore", shape_type="point")], "of type point"),
+        ([shape(SQUARE, shape_type=["x"])], "of type that is no text"),
+        ([shape([[10**400, 1], [1, 1], [5, 5]])], "without a list of x, y pairs"),
+        ([shape(polygon(30, 30, 40, 40))], "none of its shapes is a target inside"),
+        ([shape(SQUARE)] * 1001, "more than 1,000 shapes"),
+        ([None], "a shape without a label"),
+    ],
+)
+def test_shapes_that_are_areas_and_others(shapes: list, told: str, capsys: pytest.CaptureFixture):
+    picture(Path("val/b.jpg"))
+    Path("val/b.json").write_text(json.dumps({"text": "a?", "shapes": shapes}))
+    assert prepare("lisa", "val") == (1 if told else 0)
+    out = capsys.readouterr().out
+    assert told in out
+    if not told:
+        assert (load_sample(read_samples(Path("out"))[0][0]).truth == rectangle(1, 1, 3, 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "size", "seen"),
+    [
+        (polygon(9, 1, 11, 3), {"imageWidth": W, "imageHeight": H}, (4, 9, 6, 11)),  # as stored: turned
+        (polygon(9, 1, 11, 3), {}, (4, 9, 6, 11)),  # so far right that it can be nothing else
+        (
+            polygon(1, 9, 3, 11),
+            {"imageWidth": str(H), "imageHeight": float(W)},
+            (1, 9, 3, 11),
+        ),  # as labelme shows it
+        (polygon(1, 9, 3, 11), {}, (1, 9, 3, 11)),
+    ],
+)
+def test_labels_of_a_picture_that_exif_turns(points: list, size: dict, seen: tuple):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right: x becomes y, and y counts from the right, 7 - y
+    Path("val").mkdir()
+    Image.new("RGB", (W, H)).save("val/b.png", exif=exif)
+    Path("val/b.json").write_text(json.dumps({"text": ["a?"], "shapes": [shape(points)], **size}))
+    assert prepare("lisa", "val") == 0
+    x1, y1, x2, y2 = seen
+    truth = load_sample(read_samples(Path("out"))[0][0]).truth
+    ys, xs = np.nonzero(truth)
+    assert truth.shape == (W, H) and (xs.min(), ys.min(), xs.max(), ys.max()) == (x1, y1, x2, y2)
 
 
 # -------------------------------------------------------------------------------------------- COCO and refer

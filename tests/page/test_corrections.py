@@ -5,7 +5,10 @@ python -m pytest tests/page/test_corrections.py
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,3 +79,71 @@ def test_a_mask_that_was_emptied_is_left_away(photo: Path, tmp_path: Path):
     assert len(read_samples(tmp_path / "kept")[0][0].masks) == 1
     with pytest.raises(ValueError, match="no mask"):
         kept.add(replace(result, masks=np.zeros_like(result.masks)), photo)
+
+
+SEPARATORS = ["a\u2028b", "a\u2029b", "a\x85b", "a\x0bb\x0c\x1c\x1d\x1eb"]
+
+
+@pytest.mark.parametrize("question", SEPARATORS, ids=ascii)
+def test_a_question_with_any_separator_costs_no_other_row(photo: Path, tmp_path: Path, question: str):
+    kept = Corrections(tmp_path / "kept")
+    kept.add(result_of((40, 60), "left", question=question), photo)
+    assert kept.add(result_of((40, 60), "left", question="Which side?"), photo) == 2
+    assert kept.add(result_of((40, 60), "right", question=question), photo) == 2
+    samples, refused = read_samples(tmp_path / "kept")
+    assert not refused and [each.question for each in samples] == ["Which side?", question]
+
+
+def test_lines_that_are_no_rows_stay_as_they_are(photo: Path, tmp_path: Path):
+    foreign = b'{"image": "x.png"}\r\n\xff\xfe not UTF-8\n' + b"[" * 100_000 + b"\n\n{torn"
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "data.jsonl").write_bytes(foreign)
+    assert Corrections(tmp_path / "kept").add(result_of((40, 60), "left"), photo) == 5
+    assert (tmp_path / "kept" / "data.jsonl").read_bytes().startswith(foreign.replace(b"\n\n", b"\n") + b"\n")
+
+
+def test_a_disk_that_fills_leaves_what_was_there(photo: Path, tmp_path: Path, monkeypatch):
+    kept = Corrections(tmp_path / "kept")
+    kept.add(result_of((40, 60), "left", question="Which side?"), photo)
+    before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "other.png")
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.add(result_of((60, 40), "left"), tmp_path / "other.png")
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()} == before
+
+
+def test_half_a_picture_of_an_earlier_time_is_made_whole(photo: Path, tmp_path: Path):
+    kept = Corrections(tmp_path / "kept")
+    kept.add(result_of((40, 60), "left", question="Which side?"), photo)
+    (saved,) = (tmp_path / "kept" / "images").iterdir()
+    saved.write_bytes(photo.read_bytes()[:100])
+    kept.add(result_of((40, 60), "left", question="Which side?"), photo)
+    assert saved.read_bytes() == photo.read_bytes()
+
+
+def _add_some(folder: Path, photo: Path, name: str) -> None:
+    for number in range(5):
+        Corrections(folder).add(result_of((40, 60), "left", question=f"{name} {number}?"), photo)
+
+
+def test_processes_and_threads_lose_no_rows(photo: Path, tmp_path: Path):
+    fork = multiprocessing.get_context("fork")
+    work = [fork.Process(target=_add_some, args=(tmp_path / "kept", photo, f"process {n}")) for n in range(3)]
+    for each in work:  # before there are threads, which a fork would not bring along
+        each.start()
+    work += [
+        threading.Thread(target=_add_some, args=(tmp_path / "kept", photo, f"thread {n}")) for n in range(2)
+    ]
+    for each in work[3:]:
+        each.start()
+    for each in work:
+        each.join()
+    samples, refused = read_samples(tmp_path / "kept")
+    assert not refused and len(samples) == 25

@@ -5,6 +5,7 @@ python -m pytest -q tests/pictures/test_masks.py
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 import numpy as np
@@ -95,6 +96,13 @@ BAD = [
     ("foreign letters", {"size": [4, 6], "counts": "é~"}, "not COCO's"),
     ("cut off", {"size": [4, 6], "counts": "P"}, "cut off"),
     ("without end", {"size": [4, 6], "counts": "P" * 99}, "not COCO's"),
+    ("sides of 10^9", {"size": [10**9, 10**9], "counts": [10**18]}, "size is not the"),
+    ("a run of 400 digits", {"size": [4, 6], "counts": [10**400, 1]}, "far more pixels"),
+    ("a list in counts", {"size": [4, 6], "counts": [[24]]}, "not numbers"),
+    ("a bitmap as text", {"size": [4, 6], "counts": "0" * 10**6}, "more numbers than the picture has pixels"),
+    ("a corner of 400 digits", [[1, 1, 10**400, 1, 3, 3]], "far outside"),
+    ("an outline without end", [[-6, 0, 12, 0] * 300_000], "outline of more than 4,000,000 pixels"),
+    ("polygons without end", [[1, 1, 3, 1, 3, 3]] * 2001, "2,001 polygons"),
     ("a number", 7, "file's name, run lengths or polygons"),
     ("null", None, "file's name, run lengths or polygons"),
 ]
@@ -113,6 +121,39 @@ def test_pictures_that_are_no_mask(tmp_path):
     for name, reason in (("turned.png", "pixels"), ("photo.jpg", "as PNG"), ("black.png", "without a pixel")):
         with pytest.raises(MaskError, match=reason):
             read_mask(name, tmp_path, WH)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(MaskError, match="not an ordinary file"):
+        read_mask("pipe.png", tmp_path, WH)
+
+
+@pytest.mark.parametrize("size", [[10**9, 10**9], [10**5, 10**5], [4.0, 6], [0, 6], "46", None, [4, 6, 1]])
+def test_run_lengths_of_no_sensible_size_take_no_memory(size):
+    with pytest.raises(MaskError, match="size|megapixels"):
+        decode_rle({"size": size, "counts": [24]})
+
+
+def test_a_palette_that_is_black_elsewhere_than_at_0_is_read_by_its_colours(tmp_path):
+    image = Image.fromarray((~block()).astype(np.uint8))
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask("mask.png", tmp_path, WH), block())
+
+
+def test_a_palette_that_is_coloured_at_0_as_well_is_read_by_its_numbers(tmp_path):
+    image = Image.fromarray(block().astype(np.uint8))
+    image.putpalette([200, 10, 10, 0, 255, 0] + [0, 0, 0] * 254)  # black where no pixel is
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask("mask.png", tmp_path, WH), block())
+
+
+def test_a_cut_out_of_something_black(tmp_path):
+    image = Image.new("RGBA", WH)
+    image.putalpha(Image.fromarray(block().astype(np.uint8) * 255))
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask("mask.png", tmp_path, WH), block())
 
 
 def test_a_link_that_leads_outside(tmp_path):

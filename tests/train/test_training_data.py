@@ -11,6 +11,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -231,6 +232,55 @@ def test_rows_of_a_public_set_that_cannot_be_used(tmp_path):
     ]  # fmt: skip
     with pytest.raises(DatasetError, match="test"):
         load(tmp_path / "set", VISIONREASONER_7B, split="test", folder=tmp_path)
+
+
+def test_a_path_in_a_set_is_not_followed(tmp_path):
+    Image.new("RGB", (84, 84), "red").save(tmp_path / "private.png")
+    named = {"image": {"bytes": None, "path": str(tmp_path / "private.png")}}
+    public_set(named, {}).save_to_disk(tmp_path / "set")
+    # save_to_disk reads files into the set: what a stranger writes does not
+    (tmp_path / "strangers").mkdir()
+    rows = public_set(named, {}).cast_column("image", datasets.Image(decode=False))
+    pyarrow.parquet.write_table(rows.data.table, tmp_path / "strangers" / "train.parquet")
+    dataset, report = load(tmp_path / "strangers", VISIONREASONER_7B, folder=tmp_path / "runs")
+    assert dataset["id"] == ["row-1"]
+    assert [(row.where, row.reason) for row in report.left_out] == [("row-0", "there is no picture")]
+    assert len(list((tmp_path / "runs" / "pictures").iterdir())) == 1
+
+
+@pytest.mark.parametrize("wrong", [-1, 1 << 40, 0.5, float("nan"), float("inf")])
+def test_a_size_that_is_none_is_told(tmp_path, wrong: float):
+    public_set({"img_width": 7.0}, {"img_width": float(wrong)}).save_to_disk(tmp_path / "set")
+    dataset, report = load(tmp_path / "set", VISIONREASONER_7B, folder=tmp_path)
+    assert dataset["img_width"] == [7]
+    assert [row.reason for row in report.left_out] == ["img_width and img_height are no size"]
+
+
+@pytest.mark.parametrize("preset", [VISIONREASONER_7B, MINI])
+def test_solutions_without_bounds_are_told(tmp_path, preset):
+    huge = f'[{{"bbox_2d": [1,1,{"9" * 400},5], "point_2d": [2,2]}}]'
+    rows = [{"solution": each} for each in (huge, "[" * 100_000, huge.replace("9" * 400, "1e999"))]
+    public_set(*rows, {}).save_to_disk(tmp_path / "set")
+    dataset, report = load(tmp_path / "set", preset, folder=tmp_path)
+    assert dataset["id"][-1] == "row-3"
+    assert len(dataset) + len(report.left_out) == 4 and "row-1" in [row.where for row in report.left_out]
+
+
+@pytest.mark.parametrize("state", ["{}", "[]", "{", "null"])
+def test_a_damaged_state_is_one_line(tmp_path, state: str):
+    public_set({}).save_to_disk(tmp_path / "set")
+    (tmp_path / "set" / "state.json").write_text(state)
+    with pytest.raises(DatasetError, match="holds no data to train on"):
+        load(tmp_path / "set", MINI, folder=tmp_path)
+
+
+def test_half_a_picture_of_an_earlier_time_is_made_whole(tmp_path):
+    public_set({}).save_to_disk(tmp_path / "set")
+    load(tmp_path / "set", VISIONREASONER_7B, folder=tmp_path)
+    (saved,) = (tmp_path / "pictures").iterdir()
+    saved.write_bytes(saved.read_bytes()[:50])
+    load(tmp_path / "set", VISIONREASONER_7B, folder=tmp_path)
+    assert saved.read_bytes() == picture_bytes()
 
 
 def test_a_folder_of_parquet_files(tmp_path, monkeypatch):

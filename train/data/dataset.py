@@ -48,6 +48,8 @@ from train.data.rows import Row
 SCENES = "scenes"  # the source that is no file
 SCENE_ROWS = 512  # when nobody says how many
 _NAMED = 5  # rows named for each reason when a report is printed
+_UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+"""What datasets raises for a set that is not there, or whose files are damaged."""
 _TEXT, _COUNT = datasets.Value("string"), datasets.Value("int32")
 _FEATURES = datasets.Features(
     {
@@ -146,7 +148,7 @@ def _public_set(source: str, split: str) -> datasets.Dataset:
         else:
             dataset = datasets.load_dataset(source, split=split)
         return undecoded(dataset)
-    except (datasets.exceptions.DatasetsError, OSError, ValueError, KeyError) as error:
+    except (datasets.exceptions.DatasetsError, *_UNREADABLE) as error:
         why = str(error).strip().split("\n")[0] or type(error).__name__
         raise DatasetError(
             f"{source} holds no data to train on, neither JSONL nor a data set: {why}"

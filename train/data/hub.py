@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +18,12 @@ from tqdm import tqdm
 
 from segzero.contract import SEG_ZERO_7B, Preset, QuestionError, check_question
 from segzero.data import LeftOut
-from segzero.pictures import PictureError, load_picture
+from segzero.pictures import PictureError, keep_whole, load_picture
 from train.data.rows import Row, Unusable, frame_solution
 from train.solution import read_solution
 
 COLUMNS = ("problem", "solution", "image")
+_MOST_PX = 1 << 31  # what a column of the dataset holds
 PUBLISHED_WH = (SEG_ZERO_7B.frame.numbers_px,) * 2
 
 
@@ -33,7 +33,7 @@ def hub_rows(dataset: datasets.Dataset, preset: Preset, folder: Path) -> Iterato
     Decoding is left to whoever trains, once a picture; a set that decodes would do so at each look at a row.
     """
     for number, record in enumerate(tqdm(dataset, desc="reading", unit="row", disable=None)):
-        name = str(record.get("id", number))
+        name = str(number if record.get("id") is None else record["id"])
         try:
             yield _row(record, name, preset, folder)
         except Unusable as error:
@@ -55,48 +55,50 @@ def _row(record: dict, name: str, preset: Preset, folder: Path) -> Row:
         raise Unusable("it has no question", error) from error
     try:
         dialect, targets = read_solution(record["solution"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise Unusable("the solution cannot be read", error) from error
     if dialect is preset.dialect and preset.frame == SEG_ZERO_7B.frame:
         solution = record["solution"]  # to the letter: the published rewards read this very text
     else:
         solution = frame_solution(targets, PUBLISHED_WH, preset)
     path, wh = _stored(record["image"], folder)
-    wh = (record.get("img_width") or wh[0], record.get("img_height") or wh[1])
-    return Row(name, str(path), question, solution, wh)
+    return Row(name, str(path), question, solution, _told_wh(record, wh))
 
 
 def _stored(picture: dict | None, folder: Path) -> tuple[Path, tuple[int, int]]:
-    """The file of a stored picture, {"bytes", "path"}, and its size; named by its content, written once."""
-    if not picture or not (picture["bytes"] or picture["path"]):
-        raise Unusable("there is no picture")
-    data = picture["bytes"]
+    """The file of a stored picture, {"bytes", "path"}, and its size; named by its content, written once.
+
+    A path alone is not followed: it could be that of any picture on this disk, and a set brings its own.
+    """
+    data = picture.get("bytes") if isinstance(picture, dict) else None
     if not data:
-        return Path(picture["path"]), _size(picture["path"])
+        raise Unusable("there is no picture")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}.img"
-    if path.exists():
-        with Image.open(path) as image:
-            return path, image.size
-    size = _size(io.BytesIO(data))
+    size = _size(data)
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_bytes(data)
-    os.replace(part, path)  # whole or not there, also when several processes write it
+    keep_whole(path, data)
     return path, size
 
 
-def _size(source: str | io.BytesIO) -> tuple[int, int]:
+def _size(data: bytes) -> tuple[int, int]:
     """(width, height) of a picture that can be decoded to its end."""
     try:
-        if isinstance(source, str):
-            return load_picture(source).size
-        with Image.open(source) as image:
+        with Image.open(io.BytesIO(data)) as image:
             return load_picture(image).size
     except (
         PictureError,
         UnidentifiedImageError,
         Image.DecompressionBombError,
         OSError,
+        ValueError,
         SyntaxError,
     ) as error:
         raise Unusable("the picture cannot be read", error) from error
+
+
+def _told_wh(record: dict, wh: tuple[int, int]) -> tuple[int, int]:
+    """The original picture's size, that of the stored one where the set does not say."""
+    told = tuple(record.get(name) or side for name, side in zip(("img_width", "img_height"), wh, strict=True))
+    if not all(isinstance(side, (int, float)) and 0 < side < _MOST_PX and side == int(side) for side in told):
+        raise Unusable("img_width and img_height are no size", f"{told!r:.80}")
+    return int(told[0]), int(told[1])

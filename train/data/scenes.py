@@ -5,7 +5,6 @@ rows = list(scene_rows(composed(64, seed=0, split="train"), PRESETS["mini"], Pat
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from PIL import Image
 
 from segzero.contract import Preset, Target, mask_to_points
 from segzero.data import LeftOut
-from segzero.pictures import encode_mask
+from segzero.pictures import encode_mask, written_whole
 from train.data.rows import Row, Unusable, frame_solution
 from train.mini.language import DEFAULT_WEIGHTS, Question, load_knowledge, sample_question
 from train.mini.world import Composer, Scene, SceneObject, World
@@ -60,9 +59,8 @@ def _row(name: str, scene: Scene, question: Question, preset: Preset, folder: Pa
     targets = [_target(thing, preset.dialect.points_per_target) for thing in things]
     solution = frame_solution(targets, (width, height), preset)
     path = folder / f"{name}.png"
-    part = path.with_suffix(f".{os.getpid()}")
-    Image.fromarray(scene.image).save(part, format="PNG", compress_level=1)
-    os.replace(part, path)  # whole or not there, also when several processes write it
+    with written_whole(path) as part:
+        Image.fromarray(scene.image).save(part, format="PNG", compress_level=1)
     masks = tuple(encode_mask(thing.mask) for thing in things)
     return Row(name, str(path), question.text, solution, (width, height), masks)
 

@@ -118,7 +118,7 @@ def main() -> None:
     preset = pipeline.preset
     path = Path("runs/evaluate") / f"{fingerprint(preset.reasoner, preset.segmenter)}-{args.split}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = [json.loads(line) for line in path.open(newline="\n")] if path.exists() else []
     with path.open("a") as file:
         for index in tqdm(
             range(len(lines), args.scenes), initial=len(lines), total=args.scenes, unit="scene"

@@ -2,14 +2,16 @@
 
 python -m segzero prepare hub Ricky06662/ReasonSeg_val --out data/reasonseg-val
 
-Columns: image, text (one, or a list of several wordings), mask (rows of booleans); image_id and ann_id make
-the id, and the row's number where other words are about the same object. Others are not looked at: the box is
-taken from the mask.
+Columns: image, text (one, or a list of several wordings), mask (see mask_column.py); image_id and ann_id make
+the id, and the row's number where other words or another picture share it. Others are not looked at: the box
+is taken from the mask. Pictures that a row only names are not looked for: they could be any of this disk's.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from segzero.data.dataset import DatasetError, LeftOut
+from segzero.data.dataset import DatasetError, LeftOut, Remark
 from segzero.data.dataset_writer import Item
+from segzero.data.sources.mask_column import read_cell
 from segzero.hub import one_line
+from segzero.pictures import PictureError, read_stored
 
 COLUMNS = ("image", "text", "mask")
+_ID_CHARS = 200
 
 
 def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -31,20 +36,23 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     return parser
 
 
-def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut], int | None]:
+def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut | Remark], int | None]:
     return open_set(args.name, args.split)
 
 
-def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftOut], int | None]:
+def open_set(name: str, split: str | None = None) -> tuple[Iterator[Item | LeftOut | Remark], int | None]:
     """The items of a set, and how many, if that is known. Raises DatasetError when it cannot be had."""
     import datasets  # takes a second, and only this source needs it
 
     try:
         rows = _rows(datasets, name, split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+        # The last three: what datasets makes of a state.json or a dataset_info.json that is damaged.
         raise DatasetError(
             f"{name} cannot be had: {one_line(error)}. Check its name, its split and the network"
         ) from error
+    except datasets.exceptions.DatasetsError as error:
+        raise DatasetError(f"{name} cannot be had: {one_line(error)}. Check its files") from error
     if isinstance(rows, dict):  # of all splits
         if "test" not in rows and len(rows) > 1:
             raise DatasetError(f"{name} has the splits {', '.join(rows)}; choose one with --split")
@@ -72,24 +80,27 @@ def _rows(datasets: ModuleType, name: str, split: str | None) -> Any:
     return saved[split]
 
 
-def _items(rows: Any) -> Iterator[Item | LeftOut]:
+def _items(rows: Any) -> Iterator[Item | LeftOut | Remark]:
     named = [column for column in ("image_id", "ann_id") if column in rows.column_names]
     said: dict[str, Any] = {}  # by id
     for index in range(len(rows)):
         row = rows[index : index + 1]  # a table of one row
-        parts = [str(row[column][0].as_py()) for column in named]
+        parts = [str(row[column][0].as_py())[:_ID_CHARS] for column in named]
         name = "-".join(parts) or str(index)
-        picture = row["image"][0].as_py()
         texts = row["text"][0].as_py()
-        if said.setdefault(name, texts) != texts:  # a further expression; the same words are a duplicate
-            name = f"{name}-row{index}"
         try:
-            mask = _mask(row["mask"][0])
-            data = _bytes(picture)
+            mask = read_cell(row["mask"][0])
+            data = _bytes(row["image"][0].as_py())
         except ValueError as error:
             yield LeftOut(f"row {index}, id {name}", str(error))
             continue
-        for number, text in enumerate([texts] if isinstance(texts, str) else texts or [""]):
+        what = (texts, hashlib.sha256(data).digest(), hashlib.sha256(mask.tobytes()).digest())
+        if said.setdefault(name, what) != what:  # of something else; the very same row is a duplicate
+            name = f"{name}-row{index}"
+        mask, turned = _upright(mask, data)
+        if turned:
+            yield Remark(f"row {index}, id {name}", "a mask for the picture as it is stored, turned with it")
+        for number, text in enumerate(texts or [""] if isinstance(texts, list) else [texts]):
             yield Item(
                 id=f"{name}-{number}" if number else name,
                 question=text,
@@ -100,22 +111,21 @@ def _items(rows: Any) -> Iterator[Item | LeftOut]:
             )
 
 
-def _mask(cell: Any) -> np.ndarray:
-    """(H, W) bool of an Arrow list of lists of booleans. Raises ValueError."""
-    rows = cell.values if cell.is_valid else None
-    if rows is None or not hasattr(rows, "value_lengths"):
-        raise ValueError("the mask is not rows of booleans")
-    widths = set(rows.value_lengths().to_pylist())
-    if len(widths) != 1 or None in widths:
-        raise ValueError("the mask's rows are of different lengths")
-    pixels = rows.flatten()
-    if pixels.null_count or str(pixels.type) not in ("bool", "uint8", "int64", "int32"):
-        raise ValueError(f"the mask holds {pixels.type}, not booleans")
-    return pixels.to_numpy(zero_copy_only=False).reshape(len(rows), widths.pop()).astype(bool)
+def _upright(mask: np.ndarray, picture: bytes) -> tuple[np.ndarray, bool]:
+    """A mask in upright pixels, and whether it was turned: one that only fits the picture as stored is."""
+    try:
+        stored = read_stored(io.BytesIO(picture))
+    except PictureError:  # whoever saves the picture will say so
+        return mask, False
+    wh = mask.shape[::-1]
+    if wh == stored.wh != stored.upright_wh:
+        return stored.upright(mask), True
+    return mask, False
 
 
 def _bytes(picture: Any) -> bytes:
     """The picture's file, of the Hub's {"bytes", "path"}. Raises ValueError."""
-    if not isinstance(picture, dict) or not picture.get("bytes"):
+    data = picture.get("bytes") if isinstance(picture, dict) else None
+    if not isinstance(data, bytes) or not data:
         raise ValueError("the row holds no picture")
-    return picture["bytes"]
+    return data

@@ -3,23 +3,25 @@
     python -m segzero prepare refer "refcoco/refs(unc).p" refcoco/instances.json --pictures train2014 \\
         --split testA --out data/refcoco-testA
 
-Each expression is a question. gRefCOCO's may name several objects, or none. The pickles are not unpickled as
-they come: see plain_pickle.py.
+Each expression is a question. gRefCOCO's may name several objects, and is left out unless all of them are
+there, or none: [-1], or no_target. The pickles are not unpickled as they come: see plain_pickle.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segzero.data.dataset import DatasetError, LeftOut, leave_out
+from segzero.data.dataset import DatasetError, LeftOut, Remark, leave_out
 from segzero.data.dataset_writer import Item
-from segzero.data.sources.coco import Coco, read_coco
+from segzero.data.raw_files import as_flag, as_id, read_json
+from segzero.data.sources.coco import Found, Pictures
+from segzero.data.sources.coco_file import Annotation, Coco, read_coco
 from segzero.data.sources.plain_pickle import load_plain
-from segzero.pictures import path_inside
+from segzero.pictures import MaskError, encode_mask
 
 
 def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -31,65 +33,107 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     return parser
 
 
-def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut], int]:
+def read(args: argparse.Namespace) -> tuple[Iterator[Item | LeftOut | Remark], int]:
     refs = read_refs(args.refs)
     chosen = [ref for ref in refs if ref.get("split") == args.split]
     if not chosen:
-        splits = ", ".join(sorted({str(ref.get("split")) for ref in refs}))
-        raise DatasetError(f"{args.refs} has no split {args.split!r}; choose one of {splits}")
+        splits = ", ".join(sorted({split for ref in refs if isinstance(split := ref.get("split"), str)})[:20])
+        raise DatasetError(f"{args.refs} has no split {args.split!r}; choose one of {splits:.200}")
     coco = read_coco(args.instances)
-    return (item for ref in chosen for item in _items(ref, coco, args.pictures)), _expressions(chosen)
+    refer = _Refer(coco, Pictures(coco, args.pictures), _by_id(coco))
+    return (item for ref in chosen for item in refer.items(ref)), sum(
+        len(_sentences(ref)) or 1 for ref in chosen
+    )
 
 
 def read_refs(path: Path) -> list[dict[str, Any]]:
     """The references of a refer file. Raises DatasetError."""
-    if path.suffix == ".json":
-        try:
-            refs = json.loads(path.read_bytes())
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read ({error.strerror}); check its name") from error
-        except ValueError as error:
-            raise DatasetError(f"{path} is not JSON ({error}); get it again") from error
-    else:
-        refs = load_plain(path)
+    refs = read_json(path) if path.suffix.lower() == ".json" else load_plain(path)
     if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
         raise DatasetError(f"{path} is no list of references; name the refs(…) file itself")
+    # A pickle may use a part many times over, and say more than anybody can read in a few bytes.
+    if sum(len(_sentences(ref)) + len(_objects(ref)) for ref in refs) > path.stat().st_size:
+        raise DatasetError(f"{path} repeats its parts beyond its own length; it is no refer file")
     return refs
 
 
-def _expressions(refs: list[dict[str, Any]]) -> int:
-    return sum(len(ref["sentences"]) if isinstance(ref.get("sentences"), list) else 1 for ref in refs)
+def _by_id(coco: Coco) -> dict[str, list[Annotation]]:
+    found: dict[str, list[Annotation]] = {}
+    for each in coco.annotations:
+        if each.id is not None:
+            found.setdefault(each.id, []).append(each)
+    return found
 
 
-def _items(ref: dict[str, Any], coco: Coco, pictures: Path) -> Iterator[Item | LeftOut]:
-    """An item for each expression of a reference."""
-    where = f"ref {ref.get('ref_id')}"
-    try:
-        image = coco.images.get(ref["image_id"])
-        sentences = [sentence["sent"] for sentence in ref["sentences"]]
-        objects = ref["ann_id"] if isinstance(ref["ann_id"], list) else [ref["ann_id"]]
-    except (KeyError, TypeError) as error:
-        yield LeftOut(where, "an incomplete reference", f"{type(error).__name__}: {error}")
-        return
-    names = [f"{ref.get('ref_id')}-{number}" for number in range(len(sentences))]
-    if image is None:
-        yield from (LeftOut(f"ref {name}", "a reference to no picture of the COCO file") for name in names)
-        return
-    file_name = str(image.get("file_name"))
-    none = bool(ref.get("no_target")) or objects == [-1]
-    try:
-        masks = [] if none else coco.masks(objects)
-        picture = path_inside(pictures, file_name)
-    except ValueError as error:
-        yield from (leave_out(f"ref {name}", error) for name in names)
-        return
-    for number, (name, sentence) in enumerate(zip(names, sentences, strict=True)):
-        yield Item(
-            id=name,
-            question=sentence,
-            picture=picture,
-            picture_key=file_name,
-            masks=masks,
-            kind="none" if none else "several" if len(objects) > 1 else "one",
-            expression=number,
-        )
+def _sentences(ref: dict[str, Any]) -> list[Any]:
+    sentences = ref.get("sentences")
+    return sentences if isinstance(sentences, list) else []
+
+
+def _objects(ref: dict[str, Any]) -> list[Any]:
+    """What a reference is to: [] for nothing that is given."""
+    given = ref.get("ann_id")
+    return given if isinstance(given, list) else [] if given is None else [given]
+
+
+@dataclass(frozen=True)
+class _Refer:
+    """What references are looked up in."""
+
+    coco: Coco
+    pictures: Pictures
+    annotations: dict[str, list[Annotation]]
+
+    def items(self, ref: dict[str, Any]) -> Iterator[Item | LeftOut | Remark]:
+        """An item for each expression of a reference."""
+        number, sentences = as_id(ref.get("ref_id")), _sentences(ref)
+        if number is None or not sentences:
+            yield LeftOut(
+                f"ref {number or 'without an id'}", "an incomplete reference", "no ref_id or sentences"
+            )
+            return
+        names = [f"{number}-{place}" for place in range(len(sentences))]
+        try:
+            found = self.pictures.find(self.coco.picture(ref.get("image_id")))
+            masks = self._masks(ref, found)
+        except ValueError as error:
+            yield from (leave_out(f"ref {name}", error) for name in names)
+            return
+        yield from (Remark(f"ref {number}", remark) for remark in found.remarks)
+        kind = "several" if len(masks) > 1 else "one" if masks else "none"
+        for place, (name, sentence) in enumerate(zip(names, sentences, strict=True)):
+            yield Item(
+                id=name,
+                question=sentence.get("sent") if isinstance(sentence, dict) else None,
+                picture=found.path,
+                picture_key=found.path.name,
+                masks=masks,
+                kind=kind,
+                expression=place,
+            )
+
+    def _masks(self, ref: dict[str, Any], found: Found) -> list[dict[str, Any]]:
+        """Run lengths of each object, [] where nothing matches. Raises MaskError and ValueError."""
+        objects = [each for each in _objects(ref) if each not in (None, -1)]
+        marked = as_flag(ref.get("no_target")) or _objects(ref) == [-1]
+        if marked and objects:
+            raise ValueError("a reference with objects, marked as having none")
+        if marked:
+            return []
+        if not objects or len(objects) < len(_objects(ref)):
+            raise ValueError("a reference without its objects, not marked as having none")
+        return [self._mask(each, ref, found) for each in objects]
+
+    def _mask(self, number: Any, ref: dict[str, Any], found: Found) -> dict[str, Any]:
+        key = as_id(number)
+        same = self.annotations.get(key or "", [])
+        if len(same) != 1:
+            raise MaskError(
+                f"there is no annotation {key}" if not same else f"there are {len(same)} annotations {key}"
+            )
+        if same[0].picture != as_id(ref["image_id"]):
+            raise MaskError(f"annotation {key} is about image {same[0].picture}, the reference about another")
+        try:
+            return encode_mask(found.mask(same[0].segmentation))
+        except MaskError as error:
+            raise MaskError(f"annotation {key}: {error}") from error

@@ -49,13 +49,22 @@ def room_here(device: str, cache: Path) -> Room:
     return Room(disk, psutil.virtual_memory().available, "machine")
 
 
+def fits_in_fp32(size: int) -> bool:
+    """Whether bf16 weights of so many bytes fit this machine as fp32: exact, and on a CPU no slower."""
+    import psutil
+
+    return 2 * size + SPARE <= psutil.virtual_memory().available
+
+
 def lacking(load: Load, room: Room, quantize: str | None = None) -> str:
     """What the machine lacks, as a part of a sentence; "" when the model fits."""
     needed = int(load.weights * PER_WEIGHT[quantize]) + SPARE
     if load.download > room.disk:
-        return f"{_gb(load.download)} are to come, and the disk has {_gb(room.disk)} free"
+        return f"{gigabytes(load.download)} are to come, and the disk has {gigabytes(room.disk)} free"
     if needed > room.memory:
-        return f"it takes {_gb(needed)} of memory, and the {room.place} has {_gb(room.memory)} free"
+        return (
+            f"it takes {gigabytes(needed)} of memory, and the {room.place} has {gigabytes(room.memory)} free"
+        )
     return ""
 
 
@@ -70,5 +79,5 @@ def what_fits(load: Load, room: Room, others: Mapping[str, int]) -> str:
     return f"--preset {max(fitting, key=others.get)} would fit"
 
 
-def _gb(size: int) -> str:
+def gigabytes(size: int) -> str:
     return f"{size / GB:.1f} GB" if size < 100 * GB else f"{size / GB:.0f} GB"

@@ -157,7 +157,7 @@ def one_line(error: pytest.ExceptionInfo) -> str:
         ("nobody/nothing-of-this-name", "cannot be reached"),
         ("no-such-folder", "no folder"),
         ("/no/such/folder", "no folder"),
-        ("a/b/c", "no folder"),
+        ("a//b/c", "no folder"),
         ("", "named"),
     ],
 )

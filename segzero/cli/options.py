@@ -23,8 +23,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--segmenter", metavar="MODEL", help="another segmenter: name, folder, Hub id, or .pth file")
     add("--device", help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")
+    add("--quantize", choices=("8bit", "4bit"), help="smaller weights of the reasoner, for small cards")
+    add("--force", action="store_true", help="load a reasoner that seems too large for this machine")
 
 
 def load_pipeline(args: argparse.Namespace) -> Pipeline:
     """The pipeline that these options name. Raises ModelError and PresetError."""
-    return segzero.load(args.preset, reasoner=args.reasoner, segmenter=args.segmenter, device=args.device)
+    return segzero.load(
+        args.preset,
+        reasoner=args.reasoner,
+        segmenter=args.segmenter,
+        device=args.device,
+        quantize=args.quantize,
+        force=args.force,
+    )

@@ -30,6 +30,7 @@ class Preset:
 
     reasoner, segmenter: a model id of the Hub, a folder, or one of the segmenter's own names.
     frame: what the reasoner is shown, and what its numbers mean.
+    weights_gb: about what the reasoner's weights take in bf16.
     about: one sentence for people who choose.
     evaluation_trim: what an evaluation takes from both ends of a question; None: what the dialect takes.
     Raises PresetError for a token limit outside any use.
@@ -42,6 +43,7 @@ class Preset:
     dialect: Dialect
     max_new_tokens: int = 1024
     about: str = ""
+    weights_gb: float = 0.0
     evaluation_trim: str | None = None
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class Preset:
 
 MINI = Preset(
     name="mini",
+    weights_gb=0.02,
     reasoner=str(_MINI / "reasoner"),
     segmenter=str(_MINI / "segmenter"),
     frame=Frame(frame_px=280),
@@ -66,6 +69,7 @@ MINI = Preset(
 
 SEG_ZERO_7B = Preset(
     name="seg-zero-7b",
+    weights_gb=16.6,
     reasoner="Ricky06662/Seg-Zero-7B",
     segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
@@ -75,6 +79,7 @@ SEG_ZERO_7B = Preset(
 
 VISIONREASONER_7B = Preset(
     name="visionreasoner-7b",
+    weights_gb=16.6,
     reasoner="Ricky06662/VisionReasoner-7B",
     segmenter="sam2.0-large",
     frame=Frame(frame_px=840),
@@ -88,6 +93,7 @@ _OWN_SHAPE = Frame(max_pixels=1024 * 1024, multiple=32, grid=1000)
 
 STAR_7B = Preset(
     name="star-7b",
+    weights_gb=16.6,
     reasoner="sj9909/StAR-7B/lora_adapter",
     segmenter="sam2.1-large",
     frame=_SQUARE,
@@ -97,6 +103,7 @@ STAR_7B = Preset(
 
 STAR_8B = Preset(
     name="star-8b",
+    weights_gb=17.6,
     reasoner="sj9909/StAR-8B/lora_adapter",
     segmenter="sam2.1-large",
     frame=_THOUSANDTHS,
@@ -106,6 +113,7 @@ STAR_8B = Preset(
 
 STAR_32B = Preset(
     name="star-32b",
+    weights_gb=66.8,
     reasoner="sj9909/StAR-32B/lora_adapter",
     segmenter="sam2.1-large",
     frame=_THOUSANDTHS,
@@ -115,6 +123,7 @@ STAR_32B = Preset(
 
 QWEN3_VL_2B = Preset(
     name="qwen3-vl-2b",
+    weights_gb=4.3,
     reasoner="Qwen/Qwen3-VL-2B-Instruct",
     segmenter="sam2.1-tiny",
     frame=_OWN_SHAPE,
@@ -125,6 +134,7 @@ QWEN3_VL_2B = Preset(
 QWEN3_VL_4B = replace(
     QWEN3_VL_2B,
     name="qwen3-vl-4b",
+    weights_gb=8.9,
     reasoner="Qwen/Qwen3-VL-4B-Instruct",
     segmenter="sam2.1-large",
     about="Qwen3-VL as released, never trained for this: several objects with names, or none; some 9 GB.",
@@ -133,6 +143,7 @@ QWEN3_VL_4B = replace(
 QWEN3_VL_8B = replace(
     QWEN3_VL_4B,
     name="qwen3-vl-8b",
+    weights_gb=17.6,
     reasoner="Qwen/Qwen3-VL-8B-Instruct",
     about="Qwen3-VL as released, never trained for this: several objects with names, or none; some 18 GB.",
 )

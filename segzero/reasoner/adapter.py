@@ -1,8 +1,8 @@
 """A LoRA adapter as a reasoner: its base, its processor, and its weights merged, all of them or none.
 
-    folder = model_folder("sj9909/StAR-8B/lora_adapter")
+    folder = model_folder("sj9909/StAR-8B/lora_adapter", adapter=True)
     if is_adapter(folder):
-        model = merge_adapter(load(base_of(folder)), folder)
+        model = merge_adapter(load_model(base_of(folder)), folder)
 
 The common way to load one passes over tensors that fit nothing, and the model then answers as if it had
 never been trained. Here every tensor of the file finds its place in the base, and every place gets a
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
+from segzero.hub import ADAPTER_CONFIG as CONFIG
 from segzero.hub import ModelError, one_line
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _PART = re.compile(r"\.(lora_[A-Za-z]\w*|base_layer|modules_to_save)(\.|$)")
 # Where modules stood in models of older transformers, and where they stand now.
@@ -32,11 +33,6 @@ _MOVED = (
     ("visual.", "model.visual."),
     ("language_model.lm_head.", "lm_head."),
 )
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter, and no model of its own."""
-    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
 
 
 def base_of(folder: Path) -> str:
@@ -52,14 +48,19 @@ def base_of(folder: Path) -> str:
 def processor_of(folder: Path, base: Path) -> Path:
     """The folder of the processor it was trained with: its own, a `huggingface` beside it, or the base's."""
     for place in (folder, folder.parent / "huggingface"):
-        if (place / "tokenizer_config.json").is_file() and (place / "preprocessor_config.json").is_file():
+        pictures = any(
+            (place / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")
+        )
+        if pictures and (place / "tokenizer_config.json").is_file():
             return place
     return base
 
 
-def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """The base with the adapter's weights merged into its own. Raises ModelError where they do not fit,
-    whole."""
+def merge_adapter(model: PreTrainedModel, folder: Path, *, beside: bool = False) -> PreTrainedModel:
+    """The base with the adapter's weights merged into its own. Raises ModelError where not all fit.
+
+    beside: leave them beside the base's, which are quantized and would be rounded once more.
+    """
     from peft import LoraConfig, PeftConfig, PeftModel, set_peft_model_state_dict
     from safetensors.torch import load_file
 
@@ -93,7 +94,7 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     if lacking or missed.unexpected_keys:
         odd = (missed.unexpected_keys or lacking)[0]
         raise ModelError(_other_base(folder, f"{odd} has no counterpart"))
-    return adapted.merge_and_unload(safe_merge=True)
+    return adapted.base_model.model if beside else adapted.merge_and_unload(safe_merge=True)
 
 
 def _config(folder: Path) -> dict:

@@ -7,6 +7,7 @@ model = load_model(folder, dtype=torch.float32)
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
+    BitsAndBytesConfig,
     PreTrainedModel,
     ProcessorMixin,
 )
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
+from segzero.hub import ModelError
 from segzero.weights import WeightsError, pretrained, reading
 
 
@@ -28,8 +31,10 @@ def load_model(folder: str | Path, **options: Any) -> PreTrainedModel:
     return pretrained(AutoModelForImageTextToText, folder, **options)
 
 
-def load_processor(folder: str | Path) -> ProcessorMixin:
+def load_processor(folder: str | Path, model: str | Path | None = None) -> ProcessorMixin:
     """The processor of a model's folder: with a picture's part, the model's own tokens and a chat template.
+
+    model: the folder of the model's own config.json, where it lies elsewhere.
 
     Where no chat_template file lies beside it, the tokenizer's own template stands in.
     Raises WeightsError.
@@ -39,7 +44,7 @@ def load_processor(folder: str | Path) -> ProcessorMixin:
         raise WeightsError(f"it has no processor: neither {' nor '.join(files)}")
     with reading("its config.json"):  # the dtype given goes before the folder's own, however that is spelt
         config = AutoConfig.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+            model or folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
         )
     with reading("its processor"):
         processor = _processor(folder, config)
@@ -62,3 +67,22 @@ def _processor(folder: str | Path, config: Any) -> ProcessorMixin:
         if type(config) not in PROCESSOR_MAPPING:
             raise
         return PROCESSOR_MAPPING[type(config)].from_pretrained(folder, config=config, local_files_only=True)
+
+
+def quantized(how: str, device: str) -> dict[str, Any]:
+    """from_pretrained's options for weights of "8bit" or "4bit". Raises ModelError.
+
+    The vision tower and the head stay as they are: pointing suffers from rounding there.
+    """
+    if how not in ("8bit", "4bit"):
+        raise ModelError(f"weights are quantized to 8bit or 4bit, not to {how}")
+    if find_spec("bitsandbytes") is None:
+        raise ModelError("quantizing wants a package that is not here: pip install bitsandbytes")
+    config = BitsAndBytesConfig(
+        load_in_8bit=how == "8bit",
+        load_in_4bit=how == "4bit",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=["model.visual", "lm_head"],
+    )
+    return {"quantization_config": config, "device_map": {"": device}}

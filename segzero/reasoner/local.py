@@ -30,14 +30,16 @@ from transformers import (
 )
 from transformers.utils import is_flash_attn_2_available
 
-from segzero.hub import ModelError, model_folder
+from segzero.hub import ModelError, is_adapter, model_folder
+from segzero.reasoner.adapter import base_of, merge_adapter, processor_of
 from segzero.reasoner.continuous_batching import ContinuousBatching
 from segzero.reasoner.decoding import Draw, Draws, Watch
-from segzero.reasoner.loading import load_model, load_processor
+from segzero.reasoner.loading import load_model, load_processor, quantized
 from segzero.reasoner.prefix_cache import PrefixCache, can_reuse
 from segzero.reasoner.prompt_encoding import PromptEncoder
 from segzero.reasoner.relay import relay
 from segzero.reasoner.request import Request
+from segzero.room import Load, fits_in_fp32
 from segzero.weights import best_device, named, place, usable_device
 
 __all__ = ["ModelError", "Reasoner"]
@@ -77,28 +79,46 @@ class Reasoner:
         weakref.finalize(self, self._jobs.put, None)
 
     @classmethod
-    def load(cls, model: str | Path, *, device: str | None = None, max_new_tokens: int = 1024) -> Reasoner:
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str | None = None,
+        max_new_tokens: int = 1024,
+        quantize: str | None = None,
+        lacking: Callable[[Load], str] | None = None,
+    ) -> Reasoner:
         """Load a folder or a Hub id. Raises ModelError, in one line, when that cannot be done.
 
-        device: "cuda", "mps" or "cpu"; None takes the best there is. fp32 on a CPU, else see LARGE_BYTES.
+        model: of a LoRA adapter as well, whose base is found and which is merged into it.
+        device: "cuda", "mps" or "cpu"; None takes the best there is. fp32 on a CPU with the memory for it,
+        else see LARGE_BYTES.
+        quantize: "8bit" or "4bit", by bitsandbytes; the vision tower and the head stay in bf16.
+        lacking: see model_folder.
 
         On CUDA a large model decodes with a static cache, for which transformers compiles it during the first
         answer: a minute's wait, to decode faster from then on. TORCHDYNAMO_DISABLE=1 in the environment turns
         that off. Compiling was not run where this was written, for want of a GPU; the static cache was.
         """
-        folder = model_folder(model)
+        folder = model_folder(model, adapter=True, lacking=lacking)
+        adapted = is_adapter(folder)
+        base = model_folder(base_of(folder), lacking=lacking) if adapted else folder
         device = usable_device(device or best_device())
-        large = _is_large(folder) and not device.startswith("cpu")
+        size = sum(path.stat().st_size for path in base.glob("*.safetensors"))
+        large = size >= LARGE_BYTES and not device.startswith("cpu")
         advice = "Name a folder or a Hub id of an image-text-to-text model of transformers, complete"
         with named(f"{model} cannot be loaded", advice):
-            processor = load_processor(folder)
+            processor = load_processor(processor_of(folder, base) if adapted else base, base)
             weights = load_model(
-                folder,
-                dtype=torch.bfloat16 if large else torch.float32,
+                base,
+                dtype=torch.bfloat16 if large or quantize or not fits_in_fp32(size) else torch.float32,
                 attn_implementation=_attention(device) if large else "sdpa",
+                **(quantized(quantize, device) if quantize else {}),
             )
+            if adapted:
+                weights = merge_adapter(weights, folder, beside=quantize is not None)
             return cls(
-                place(weights, device),
+                weights if quantize else place(weights, device),
                 processor,
                 max_new_tokens=max_new_tokens,
                 static=large and device.startswith("cuda") and _can_compile(),
@@ -208,10 +228,6 @@ def _batches(requests: Iterable[Request], at_once: int) -> Iterator[list[Request
     for _, same in groupby(requests, key=lambda request: request.frame.size):
         while batch := list(islice(same, at_once)):
             yield batch
-
-
-def _is_large(folder: Path) -> bool:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors")) >= LARGE_BYTES
 
 
 def _attention(device: str) -> str | dict[str, str]:

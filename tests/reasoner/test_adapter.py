@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from segzero.hub import ModelError
-from segzero.reasoner.adapter import base_of, is_adapter, merge_adapter, processor_of
+from segzero.hub import ModelError, is_adapter
+from segzero.reasoner.adapter import base_of, merge_adapter, processor_of
 from tests.shared.tiny import tiny_model, tiny_tokenizer
 
 peft = pytest.importorskip("peft")

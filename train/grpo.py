@@ -96,8 +96,8 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
     # ----------------------------------------------------------------------------------------------- data
     with start():
         processor = load_processor(folder)
+        fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     processor.tokenizer.padding_side = "left"
-    fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
         seed = args.data_seed or 0
         rows, report = load(run.data, preset, rows=run.rows, seed=seed, split=run.split, fits=fits)

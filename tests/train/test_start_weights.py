@@ -29,6 +29,12 @@ def halved(folder: Path) -> None:
     save_file(dict(list(load_file(path).items())[::2]), path, metadata={"format": "pt"})
 
 
+def in_own_words(folder: Path) -> None:
+    """A dtype that TRL, which reads the reference of KL by itself, cannot look up."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bf16"}))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -37,9 +43,10 @@ def halved(folder: Path) -> None:
         (lambda folder: (folder / "processor_config.json").unlink(), "it has no processor"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "its processor cannot be read"),
         (lambda folder: (folder / "chat_template.jinja").unlink(), "it has no chat template"),
+        (in_own_words, "module 'torch' has no attribute 'bf16'"),
         (lambda folder: (folder / "adapter_config.json").write_text("{}"), "holds an adapter"),
     ],
-    ids=["wrapped", "half", "no processor", "tokenizer", "no template", "adapter"],
+    ids=["wrapped", "half", "no processor", "tokenizer", "no template", "dtype", "adapter"],
 )
 def test_what_is_not_whole_is_not_trained(tmp_path, change, said):
     start = save_tiny_reasoner(tmp_path / "start")
@@ -55,7 +62,7 @@ def test_what_is_not_whole_is_not_trained(tmp_path, change, said):
         "model_name_or_path": start, "data": tmp_path / "data", "output_dir": tmp_path / "out",
         "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "num_generations": 4,
         "max_completion_length": 8, "report_to": "none", "eval_strategy": "no", "eval_on_start": "false",
-        "held_out": "", "load_best_model_at_end": "false", "warmup_steps": 0, "max_steps": 1,
+        "held_out": "", "load_best_model_at_end": "false", "warmup_steps": 0, "max_steps": 1, "beta": 0.1,
     }  # fmt: skip
     with pytest.raises(ModelError, match=said) as error:
         main([part for name, value in arguments.items() for part in (f"--{name}", str(value))])

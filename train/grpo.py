@@ -54,7 +54,7 @@ import train  # noqa: F401  # first of all: what it sets, the libraries read whe
 import torch
 from peft import PeftModel
 from PIL import Image
-from transformers import PrinterCallback, ProgressCallback
+from transformers import AutoConfig, PrinterCallback, ProgressCallback
 from trl import get_peft_config, get_quantization_config
 
 from segzero.contract import PRESETS, Frame
@@ -62,7 +62,7 @@ from segzero.data import DatasetError
 from segzero.hub import ModelError, model_folder
 from segzero.reasoner import PromptEncoder, load_model, load_processor
 from segzero.segmenter import Segmenter
-from segzero.weights import named
+from segzero.weights import named, reading
 from train.arguments import in_one_line, read_arguments
 from train.checkpoints import CheckpointError, resume_point
 from train.console import Console
@@ -95,9 +95,12 @@ def main(argv: list[str] | None = None, rewards: Sequence[Reward] | None = None)
 
     # ----------------------------------------------------------------------------------------------- data
     with start():
+        if args.beta:  # TRL reads the folder once more, for what KL is measured from
+            with reading("its config.json"):
+                AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         processor = load_processor(folder)
+        fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     processor.tokenizer.padding_side = "left"
-    fits = prompt_fits(processor, preset.frame, run.max_prompt_length)
     with args.main_process_first(desc="reading the data"):
         seed = args.data_seed or 0
         rows, report = load(run.data, preset, rows=run.rows, seed=seed, split=run.split, fits=fits)

@@ -32,11 +32,9 @@ def load_model(folder: str | Path, **options: Any) -> PreTrainedModel:
 
 
 def load_processor(folder: str | Path, model: str | Path | None = None) -> ProcessorMixin:
-    """The processor of a model's folder: with a picture's part, the model's own tokens and a chat template.
+    """The processor of a model's folder, with that model's own tokens; PromptEncoder looks at the rest.
 
     model: the folder of the model's own config.json, where it lies elsewhere.
-
-    Where no chat_template file lies beside it, the tokenizer's own template stands in.
     Raises WeightsError.
     """
     files = ("processor_config.json", "preprocessor_config.json")
@@ -48,14 +46,9 @@ def load_processor(folder: str | Path, model: str | Path | None = None) -> Proce
         )
     with reading("its processor"):
         processor = _processor(folder, config)
-    if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
-        raise WeightsError("its processor does not take both pictures and text")
     wanted = getattr(config, "image_token_id", None)
     if wanted is not None and getattr(processor, "image_token_id", wanted) != wanted:
         raise WeightsError("its tokenizer is missing, or belongs to another model")
-    processor.chat_template = processor.chat_template or processor.tokenizer.chat_template
-    if not processor.chat_template:
-        raise WeightsError("it has no chat template, neither in a chat_template file nor in its tokenizer's")
     return processor
 
 

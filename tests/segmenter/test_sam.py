@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 
 from segzero.contract import Target
+from segzero.hub import ModelError
 from segzero.segmenter import Segmenter
+from tests.shared.tiny import tiny_sam2_parts
 
 
 def picture(width: int = 60, height: int = 40, seed: int = 0) -> Image.Image:
@@ -95,6 +97,42 @@ def test_sam_from_an_official_checkpoint(tiny_sam, tmp_path: Path):
         assert np.allclose(alone.low_res[0], found.low_res[index], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda w: {"model": w},
+        lambda w: {"state_dict": {f"module.{k}": v for k, v in w.items()}, "epoch": 1},
+        lambda w: w | {"epoch": 1},
+    ],
+    ids=["model", "training", "beside"],
+)
+def test_sam_out_of_a_trainings_file(tiny_sam, tmp_path: Path, wrap):
+    from segzero.segmenter.sam1 import from_transformers
+
+    known = from_transformers(tiny_sam.state_dict())
+    torch.save(wrap(known), tmp_path / "last.pth")
+    found = Segmenter.load(tmp_path / "last.pth", device="cpu").backend.sam.state_dict()
+    assert all(torch.equal(known[name], found[name]) for name in known)
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("image_encoder.pos_embed", "lack the tensor image_encoder.pos_embed"),
+        ("image_encoder.blocks.1.norm1.bias", "lack 1 tensor, image_encoder.blocks.1.norm1.bias"),
+        ("mask_decoder.iou_token.weight", "lack 1 tensor"),
+    ],
+)
+def test_sam_without_a_tensor_is_refused(tiny_sam, tmp_path: Path, lost, said):
+    from segzero.segmenter.sam1 import from_transformers
+
+    weights = from_transformers(tiny_sam.state_dict())
+    del weights[lost]
+    torch.save(weights, tmp_path / "sam.pth")
+    with pytest.raises(ModelError, match=said):
+        Segmenter.load(tmp_path / "sam.pth", device="cpu")
+
+
 def test_sam_keeps_the_highest_scored_of_three_masks(tiny_sam):
     from segzero.segmenter.sam1 import Sam1Backend, build, from_transformers
 
@@ -124,29 +162,7 @@ def test_sam_takes_pictures_of_any_shape(tiny_sam, size):
 
 @pytest.fixture(scope="module")
 def tiny_sam2():
-    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
-
-    torch.manual_seed(0)
-    sizes = [[16, 16], [8, 8], [4, 4]]
-    config = Sam2Config(
-        vision_config={
-            "backbone_config": {
-                "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1,
-                "blocks_per_stage": [1, 2, 1, 1], "embed_dim_per_stage": [8, 16, 32, 64],
-                "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [4, 4, 4, 4],
-                "global_attention_blocks": [2], "image_size": [64, 64],
-                "window_positional_embedding_background_size": [2, 2],
-            },
-            "backbone_channel_list": [64, 32, 16, 8], "backbone_feature_sizes": sizes, "fpn_hidden_size": 32,
-        },
-        prompt_encoder_config={"hidden_size": 32, "image_size": 64, "mask_input_channels": 8},
-        mask_decoder_config={
-            "hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
-        },
-    )  # fmt: skip
-    model = Sam2Model(config).eval()
-    processor = Sam2Processor(Sam2ImageProcessor(size={"height": 64, "width": 64}), target_size=64)
-    return model, processor
+    return tiny_sam2_parts()
 
 
 def test_sam2_from_a_folder_segments_every_target_of_a_picture(tiny_sam2, tmp_path: Path):

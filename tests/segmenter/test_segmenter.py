@@ -5,6 +5,7 @@ python -m pytest tests/segmenter/test_segmenter.py
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from PIL import Image
 
 from segzero.contract import Target
 from segzero.segmenter import Segmenter, SegmenterError
-from segzero.segmenter.segmenter import ModelError
+from segzero.segmenter.segmenter import NAMES, ModelError
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -209,6 +210,29 @@ def test_a_checkpoint_that_is_missing_or_would_run_code_says_why(tmp_path: Path)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ModelError, match="cannot be loaded as a segmenter"):
         Segmenter.load(tmp_path / "other.pth", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"heads": 7}, {"blocks": -1}, {"crop_px": 10**9}, {"crop_px": 40}, {"widths": "abcd"}, {"wings": 2}],
+)
+def test_a_mini_of_impossible_sizes_says_why(tmp_path: Path, change):
+    config = {"model_type": "mini_sam", "widths": [24, 48, 96, 160]} | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="its config.json cannot be read") as caught:
+        Segmenter.load(tmp_path, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["tiny", "small", "base-plus", "large"])
+def test_both_sam_2_are_known_by_their_sizes(size: str):
+    assert NAMES[f"sam2.0-{size}"] == f"facebook/sam2-hiera-{size}"
+    assert NAMES[f"sam2.1-{size}"] == f"facebook/sam2.1-hiera-{size}"
+
+
+def test_a_device_that_is_not_there_is_one_line():
+    with pytest.raises(ModelError, match="Device nowhere cannot be used"):
+        Segmenter.load(REPO / "assets" / "mini" / "segmenter", device="nowhere")
 
 
 def test_importing_the_face_imports_no_model_library():

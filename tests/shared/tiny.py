@@ -221,3 +221,36 @@ def mini_segmenter():
         crop_px=32, widths=(8, 8, 16, 16), blocks=1, heads=2, decoder_dim=16, decoder_depth=1, decoder_heads=2
     )
     return MiniBackend(MiniSam(config))
+
+
+def tiny_sam2_parts():
+    """A random Sam2Model of 64 px and its Sam2Processor."""
+    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
+
+    torch.manual_seed(0)
+    sizes = [[16, 16], [8, 8], [4, 4]]
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1,
+                "blocks_per_stage": [1, 2, 1, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+                "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [4, 4, 4, 4],
+                "global_attention_blocks": [2], "image_size": [64, 64],
+                "window_positional_embedding_background_size": [2, 2],
+            },
+            "backbone_channel_list": [64, 32, 16, 8], "backbone_feature_sizes": sizes, "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config={"hidden_size": 32, "image_size": 64, "mask_input_channels": 8},
+        mask_decoder_config={
+            "hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    processor = Sam2Processor(Sam2ImageProcessor(size={"height": 64, "width": 64}), target_size=64)
+    return Sam2Model(config).eval(), processor
+
+
+def save_tiny_sam2(folder: Path) -> Path:
+    """A folder that Segmenter.load takes for SAM 2. Returns it."""
+    for part in tiny_sam2_parts():
+        part.save_pretrained(folder)
+    return folder

@@ -56,7 +56,7 @@ class RemoteReasoner:
         self, base_url: str, model: str, *, api_key: str | None = None, max_new_tokens: int = 1024
     ) -> None:
         self.base_url, self.model, self.max_new_tokens = base_url, model, max_new_tokens
-        self._naming = threading.Lock()
+        self._naming, self._client = threading.Lock(), None
         self._api_key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
 
     @classmethod
@@ -151,13 +151,9 @@ class RemoteReasoner:
 
     def _open(self, openai, content: list[dict], how: dict[str, float], stopped: Callable[[], bool]):
         """The answer that begins to arrive; a busy server is asked again. None when stopped meanwhile."""
-        timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
         for pause_s in (*_PAUSES_S, None):
             try:
-                client = openai.OpenAI(
-                    base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0
-                )
-                self._find_name(client)
+                client = self._connected(openai)
                 # No `stop`: some servers refuse it, and closing the connection stops them all.
                 return client.chat.completions.with_raw_response.create(
                     model=self.model,
@@ -177,17 +173,26 @@ class RemoteReasoner:
                     return None
                 time.sleep(POLL_S)
 
+    def _connected(self, openai):
+        """The client, which lives as long as this does: it closes its answers when it goes."""
+        with self._naming:
+            if self._client is None:
+                timeout = openai.Timeout(_SILENCE_S, connect=_CONNECT_S)
+                self._client = openai.OpenAI(
+                    base_url=self.base_url, api_key=self._api_key, timeout=timeout, max_retries=0
+                )
+            if not self.model:
+                self._find_name(self._client)
+            return self._client
+
     def _find_name(self, client) -> None:
         """Take the name of the only model that the server has, where none was given. Raises ModelError."""
-        with self._naming:
-            if self.model:
-                return
-            names = [each.id for each in client.models.list()]
-            if len(names) != 1:
-                listed = ", ".join(names[:10]) or "none"
-                advice = f"Write one behind a #: {self.base_url}#NAME. It lists: {listed}."
-                raise ModelError(f"{self.base_url} has several models, or none. {advice}")
-            self.model = names[0]
+        names = [each.id for each in client.models.list()]
+        if len(names) != 1:
+            listed = ", ".join(names[:10]) or "none"
+            advice = f"Write one behind a #: {self.base_url}#NAME. It lists: {listed}."
+            raise ModelError(f"{self.base_url} has several models, or none. {advice}")
+        self.model = names[0]
 
     @property
     def _asked(self) -> str:

@@ -112,6 +112,7 @@ def tokenizer(text: str) -> Qwen2Tokenizer:
     )
     state = json.loads(backend.to_str())["model"]
     words = state["vocab"] | {f" word {index}": index for index in range(len(state["vocab"]), WORDS)}
+    words |= {token: index for index, token in enumerate(SPECIAL_TOKENS, start=WORDS)}
     return Qwen2Tokenizer(
         vocab=words,
         merges=[tuple(pair) for pair in state["merges"]],

@@ -3,7 +3,7 @@
     taskset -c 1 python benchmarks/voting.py            # some 2 minutes of an idle core
 
 Composes 200 test scenes, answers them greedily, then with 3 and with 7 more answers to each question drawn,
-which vote by every rule (segzero/evaluation/voting.py). Gains are paired differences of strict gIoU on the
+which vote by every rule (segzero/voting.py). Gains are paired differences of strict gIoU on the
 greedy one, with 95 % intervals over pictures. Writes benchmarks/results/voting.json and the table in
 docs/evaluation.md.
 """
@@ -27,9 +27,7 @@ from benchmarks.composed import scenes, write_table
 from segzero.cli import add_model_options, load_pipeline
 from segzero.data import Sample
 from segzero.evaluation import (
-    RULES,
     STRICT,
-    TEMPERATURE,
     Draws,
     Record,
     aggregate_records,
@@ -41,6 +39,7 @@ from segzero.evaluation import (
     share_cores,
 )
 from segzero.pipeline import Pipeline
+from segzero.reasoner import TEMPERATURE
 from train.mini.evaluate import fingerprint
 
 OUT = Path(__file__).parent / "results" / "voting.json"
@@ -86,7 +85,7 @@ def as_table(found: dict[str, Any]) -> list[str]:
             continue
         times = each["cpu_seconds"] / greedy["cpu_seconds"]
         cost = f"{each['cpu_seconds']:.3f} s ({times:.1f} x)"
-        for rule in RULES:
+        for rule in each["gain"]:
             gain = format_percent(each["gain"][rule], "+")
             number = name.partition(" ")[2]
             lines.append(f"| {number} | {rule} | {format_percent(each['gIoU'][rule])} | {gain} | {cost} |")

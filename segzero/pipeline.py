@@ -3,6 +3,7 @@
     pipeline = segzero.load("mini")
     for event in pipeline.stream("scene.png", "What could keep me dry?"): ...
     result = pipeline.run("scene.png", "What could keep me dry?")
+    result = pipeline.run("scene.png", "What could keep me dry?", samples=8)    # answers that vote
 
 A pipeline keeps nothing of a question, so any number of people may ask at once.
 """
@@ -32,6 +33,7 @@ from segzero.contract import (
 )
 from segzero.pictures import load_picture
 from segzero.question_run import QuestionRun
+from segzero.voted_run import VotedRun
 
 Picture = Image.Image | str | Path | np.ndarray
 
@@ -39,7 +41,7 @@ Picture = Image.Image | str | Path | np.ndarray
 class Pipeline:
     """A reasoner and a segmenter, and the preset that says how they talk.
 
-    reasoner: has `stream` as segzero.reasoner.Reasoner has it.
+    reasoner: has `stream`, and for several answers `answer_all`, as segzero.reasoner.Reasoner has them.
     segmenter: has `embed`, `segment` and `candidates` as segzero.segmenter.Segmenter has them.
     """
 
@@ -61,8 +63,25 @@ class Pipeline:
         run = QuestionRun(self.reasoner, self.segmenter, self.preset, picture, question, cancel, started)
         return run.events()
 
-    def run(self, image: Picture, question: str, *, cancel: threading.Event | None = None) -> Result:
-        """The result in the last event of `stream`, which see."""
+    def run(
+        self, image: Picture, question: str, *, samples: int = 1, cancel: threading.Event | None = None
+    ) -> Result:
+        """The result in the last event of `stream`, which see, or what several answers come to.
+
+        samples: more than 1 asks so many times in one batch. The first answer is greedy, as the one answer
+        is; the others are drawn as the evaluation's are, at segzero.reasoner.TEMPERATURE, 0.7, so that what
+        `evaluate --samples` measured is what is asked here (StAR draws at 1.0 and top-p 0.9). What is found
+        are the objects that most answers show (majority_objects of segzero/voting.py), and `confidence` is
+        how far the answers agree, 0..1. Setting `cancel` lets those vote that have ended. Raises ValueError
+        for less than 1.
+        """
+        if samples < 1:
+            raise ValueError(f"samples counts answers to the question: 1 or more, not {samples}")
+        if samples > 1:
+            started = perf_counter()
+            question, picture = check_question(question), load_picture(image)
+            models = self.reasoner, self.segmenter, self.preset
+            return VotedRun(*models, picture, question, samples, cancel, started).result()
         *_, last = self.stream(image, question, cancel=cancel)
         return last.result
 

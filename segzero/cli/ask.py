@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from segzero.cli.options import add_model_options, load_pipeline
+from segzero.cli.options import add_model_options, load_pipeline, positive
 from segzero.contract import PresetError, QuestionError, Thinking, check_question
 from segzero.hub import ModelError
 from segzero.pictures import (
@@ -56,6 +56,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("question", metavar="QUESTION", help="what to find, in quotes, after the pictures")
     add_outputs(parser)
     add("--json", type=Path, metavar="PATH", help="save everything, masks included, as JSON")
+    add("--samples", type=positive, default=1, metavar="K", help="draw K - 1 more answers; all vote")
     add_model_options(parser)
     parser.epilog = "With several pictures, what is saved goes to folders: name them instead of files."
     parser.set_defaults(run=run)
@@ -89,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
     except KNOWN_ERRORS as error:
         return fail(error)
     if several:
-        return answer_each(pipeline, pictures, args.question, outputs)
-    return answer_one(pipeline, pictures[0], args.question, outputs[0])
+        return answer_each(pipeline, pictures, args.question, outputs, args.samples)
+    return answer_one(pipeline, pictures[0], args.question, outputs[0], args.samples)
 
 
 # -------------------------------------------------------------------------------- which pictures, which files
@@ -176,10 +177,10 @@ def distinct(names: Iterable[str]) -> Iterator[str]:
 # -------------------------------------------------------------------------------------------------- answering
 
 
-def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str, Path]) -> int:
+def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str, Path], samples: int) -> int:
     """One picture: the thought as it is written, then what was found."""
     try:
-        result = answer(pipeline, picture, question, on_thought=thought_printer())
+        result = answer(pipeline, picture, question, samples, on_thought=thought_printer())
         print(f"\n\n{printable(details(result))}")
         save(result, files)
     except KNOWN_ERRORS as error:
@@ -190,14 +191,14 @@ def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str
 
 
 def answer_each(
-    pipeline: Pipeline, pictures: list[Path], question: str, outputs: list[dict[str, Path]]
+    pipeline: Pipeline, pictures: list[Path], question: str, outputs: list[dict[str, Path]], samples: int
 ) -> int:
     """Several pictures: a line each under a progress bar. A picture that fails does not end the run."""
     failed = 0
     with tqdm(total=len(pictures), unit="picture") as progress:
         for path, files in zip(pictures, outputs, strict=True):
             try:
-                result = answer(pipeline, path, question)
+                result = answer(pipeline, path, question, samples)
                 save(result, files)
                 line, bad = summary(result), result.status == "unreadable"
             except KNOWN_ERRORS as error:
@@ -211,8 +212,17 @@ def answer_each(
 
 
 def answer(
-    pipeline: Pipeline, path: Path, question: str, on_thought: Callable[[str], None] = lambda text: None
+    pipeline: Pipeline,
+    path: Path,
+    question: str,
+    samples: int,
+    on_thought: Callable[[str], None] = lambda text: None,
 ) -> Result:
+    """The result; a thought comes word by word, but of several answers that vote at the end."""
+    if samples > 1:
+        result = pipeline.run(path, question, samples=samples)
+        on_thought(result.thinking)
+        return result
     for event in pipeline.stream(path, question):
         if isinstance(event, Thinking):
             on_thought(event.text)

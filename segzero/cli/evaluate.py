@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from segzero.cli.ask import KNOWN_ERRORS, fail
-from segzero.cli.options import add_model_options, load_pipeline
+from segzero.cli.options import add_model_options, load_pipeline, positive
 from segzero.cli.run_settings import RUNS, default_folder, find_data, left_out_before, settings_of
 from segzero.data import (
     LEFT_OUT_FILE,
@@ -55,9 +55,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("--data", metavar="DATA", help="a folder or JSONL of the local format, or a Hub id")
     add("--out", type=Path, metavar="FOLDER", help=f"where the run is kept (default: in {RUNS}/)")
     add("--report", type=Path, metavar="FOLDER", help="write a page to look at every sample, the worst first")
-    add("--batch", type=_positive, metavar="N", help="answers written at a time (default: 16, on a CPU 48)")
-    add("--limit", type=_positive, metavar="N", help="only the first N questions")
-    add("--samples", type=_positive, metavar="K", help="draw K - 1 more answers to each question; all vote")
+    add("--batch", type=positive, metavar="N", help="answers written at a time (default: 16, on a CPU 48)")
+    add("--limit", type=positive, metavar="N", help="only the first N questions")
+    add("--samples", type=positive, metavar="K", help="draw K - 1 more answers to each question; all vote")
     add(
         "--compare",
         nargs=2,
@@ -193,10 +193,3 @@ def _own_device(local_rank: int) -> str | None:
 def _cut(problem: str) -> tuple[str, str]:
     reason, _, detail = problem.partition(": ")
     return reason, detail
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value

@@ -27,6 +27,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="load a reasoner that seems too large for this machine")
 
 
+def positive(text: str) -> int:
+    """The type of an option that counts. Raises argparse.ArgumentTypeError for less than 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def load_pipeline(args: argparse.Namespace) -> Pipeline:
     """The pipeline that these options name. Raises ModelError and PresetError."""
     return segzero.load(

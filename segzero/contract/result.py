@@ -34,6 +34,8 @@ class Result:
     tokens: pieces of text received, about one a token.
     picture: the upright RGB picture, for `refine`; None in a result read from a file.
     clicks: points added by `refine`, by target: ((x, y), True to add or False to remove), oldest first.
+    confidence: how far several answers agree, 0..1 (segzero/voting.py); None of one answer. The targets are
+        then those that most answers show, thinking and raw of the answer nearest to them, tokens not counted.
     """
 
     question: str
@@ -50,6 +52,7 @@ class Result:
     tokens: int = 0
     picture: Image.Image | None = field(default=None, repr=False)
     clicks: dict[int, tuple[tuple[Point, bool], ...]] = field(default_factory=dict)
+    confidence: float | None = None
 
     @property
     def labels(self) -> list[str]:

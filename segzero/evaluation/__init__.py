@@ -17,13 +17,11 @@ from segzero.evaluation.run_folder import TOTALS, Process, RunFolder, fingerprin
 from segzero.evaluation.runner import (
     ON_A_CPU,
     ON_A_GPU,
-    TEMPERATURE,
     Draws,
     answer_samples,
     refused_record,
     share_cores,
 )
-from segzero.evaluation.voting import RULES
 
 __all__ = [
     "Draws",
@@ -33,12 +31,10 @@ __all__ = [
     "Overlap",
     "Process",
     "RESAMPLES",
-    "RULES",
     "Record",
     "RecordError",
     "RunFolder",
     "STRICT",
-    "TEMPERATURE",
     "TOTALS",
     "answer_samples",
     "compare_files",

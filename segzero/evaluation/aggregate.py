@@ -17,8 +17,8 @@ import numpy as np
 from segzero.evaluation.metrics import Estimate, compare, measure
 from segzero.evaluation.protocols import PROTOCOLS, STRICT, Protocol, count_under
 from segzero.evaluation.record import Record
-from segzero.evaluation.voting import ONE, RULES
 from segzero.pictures import plural
+from segzero.voting import ONE, RULES
 
 _SHOWN = {"gIoU": 23, "cIoU": 23, "P@0.5": 7, "box@0.5": 7, "T-acc": 7, "N-acc": 7}
 """The metrics in the table and how wide they are; only the first two have room for their intervals."""
@@ -113,8 +113,10 @@ def _metrics(records: Sequence[Record], protocol: Protocol) -> Metrics:
 def _voting(records: Sequence[Record]) -> dict[str, Any]:
     """gIoU of each rule, strict; its gain on the greedy answer; what agreement tells of being right."""
     pictures = [record.picture for record in records]
+    voted = [record.votes for record in records if record.votes.keys() - {ONE}]
+    rules = [rule for rule in RULES if all(rule in votes for votes in voted)]  # a run of before has fewer
     by_rule = {
-        rule: [count_under(record.under(rule), STRICT) for record in records] for rule in (*RULES, ONE)
+        rule: [count_under(record.under(rule), STRICT) for record in records] for rule in (*rules, ONE)
     }
     one = by_rule[ONE]
     order = np.argsort([-record.confidence for record in records], kind="stable")
@@ -138,7 +140,7 @@ def _voting_lines(voting: dict[str, Any]) -> list[str]:
     lines = [f"{voting['answers']} answers to each question, which agree by {voting['agreement']:.2f}"]
     for rule, estimate in voting["gIoU"].items():
         gain = f"  gain {format_percent(voting['gain'][rule], '+')}" if rule in voting["gain"] else ""
-        lines.append(f"  {rule:8}  gIoU {format_percent(estimate)}{gain}")
+        lines.append(f"  {rule:16}  gIoU {format_percent(estimate)}{gain}")
     if voting["iou_of_more_agreeing_half"] is not None:
         more, less = (voting[f"iou_of_{which}_agreeing_half"] for which in ("more", "less"))
         lines.append(f"  mean IoU {more:.3f} where they agree more, {less:.3f} where less")

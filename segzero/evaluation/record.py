@@ -45,7 +45,7 @@ class Record:
         regions taken for part of the truth; None when there are none.
     seconds: "segmentation", and "reasoning": its share of the time of the batch it was answered in.
     box_iou: see metrics.Counted. mask: COCO run lengths of everything predicted.
-    answers, confidence, votes: of several answers (segzero/evaluation/voting.py): what each said, how far
+    answers, confidence, votes: of several answers (segzero/voting.py): what each said, how far
         they agree (0..1), and the overlap under each rule of voting.
     by_mercy: the release's own parser refuses the answer, or reads other numbers in it, and ours reads it.
     """

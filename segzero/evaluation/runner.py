@@ -9,7 +9,6 @@ about is read once.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,9 +27,8 @@ from segzero.evaluation.record import Record
 from segzero.evaluation.scoring import attempt_each, record_of, score_sample
 from segzero.pictures import load_picture
 from segzero.pipeline import Pipeline
-from segzero.reasoner import Request
+from segzero.reasoner import TEMPERATURE, Request, several
 
-TEMPERATURE = 0.7
 AHEAD = 16  # questions whose files are read before they are wanted
 ON_A_GPU, ON_A_CPU = 16, 48
 """Answers written at a time. A 7B's keys and values are 0.1 GB an answer; on a CPU models are small."""
@@ -90,7 +88,7 @@ def answer_samples(
     """Yield the record of each sample as it is done. Raises what the models raise, but not SegmenterError.
 
     at_once: how many answers the reasoner writes at a time. draws: None answers once and greedily, as the
-    published results are; else more answers are drawn beside that one, and vote (segzero.evaluation.voting).
+    published results are; else more answers are drawn beside that one, and vote (segzero/voting.py).
     """
     share = 1 if draws is None else draws.count
     opened: dict[str, _Open] = {}
@@ -152,14 +150,8 @@ def _requests(
         prompt = preset.dialect.prompt(each.sample.question, trim=preset.evaluation_trim)
         opened[name] = each
         each.asked = perf_counter()
-        yield Request((name, 0), each.frame, prompt)
-        for number in range(1, 1 if draws is None else draws.count):
-            yield Request((name, number), each.frame, prompt, draws.temperature, _seed(name, number))
-
-
-def _seed(name: str, number: int) -> int:
-    """A seed that a sample's answer always has, so that a run that goes on draws what it would have drawn."""
-    return int.from_bytes(hashlib.blake2b(f"{name}/{number}".encode(), digest_size=4).digest(), "big")
+        draws = draws or Draws(1)
+        yield from several(name, each.frame, prompt, draws.count, draws.temperature)
 
 
 def _ahead(pool: ThreadPoolExecutor, read: Callable, samples: Iterable[Sample]) -> Iterator[_Open | Record]:

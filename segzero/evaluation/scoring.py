@@ -16,21 +16,22 @@ from segzero.contract import Answer, Target, mask_to_box
 from segzero.data import LoadedSample, Sample
 from segzero.evaluation.metrics import hull_iou, overlap
 from segzero.evaluation.record import Record
-from segzero.evaluation.voting import ONE, RULES, Vote, vote
 from segzero.pictures import encode_mask
 from segzero.pipeline import Pipeline
 from segzero.segmenter import Masks, SegmenterError
+from segzero.voting import OF_MASKS, OF_OBJECTS, ONE, Scored, Vote, majority_objects, vote
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """One answer. mask: (H, W) bool, None when it failed. by_mercy: see Record."""
+    """One answer. objects: the mask of each target and its score, None when it failed. mask: all of them,
+    (H, W) bool, None when it failed. by_mercy: see Record."""
 
     text: str
     status: str
     problem: str
     targets: tuple[Target, ...]
-    scores: tuple[float, ...]
+    objects: tuple[Scored, ...] | None
     mask: np.ndarray | None
     by_mercy: bool
 
@@ -58,13 +59,14 @@ def _attempt(
     picture: Image.Image, text: str, answer: Answer, found: Masks | SegmenterError | None, by_mercy: bool
 ) -> Attempt:
     if isinstance(found, SegmenterError):
-        return Attempt(text, "segmenter_error", str(found), answer.targets, (), None, by_mercy)
+        return Attempt(text, "segmenter_error", str(found), answer.targets, None, None, by_mercy)
     if found is None:
-        empty = None if answer.status == "unreadable" else np.zeros(picture.size[::-1], bool)
-        return Attempt(text, answer.status, answer.problem, (), (), empty, by_mercy)
-    scores = tuple(float(score) for score in found.scores)
+        unreadable = answer.status == "unreadable"
+        objects, empty = (None, None) if unreadable else ((), np.zeros(picture.size[::-1], bool))
+        return Attempt(text, answer.status, answer.problem, (), objects, empty, by_mercy)
+    objects = tuple((mask, float(score)) for mask, score in zip(found.masks, found.scores, strict=True))
     mask = found.masks.any(axis=0)
-    return Attempt(text, answer.status, answer.problem, answer.targets, scores, mask, by_mercy)
+    return Attempt(text, answer.status, answer.problem, answer.targets, objects, mask, by_mercy)
 
 
 def score_sample(
@@ -75,7 +77,7 @@ def score_sample(
     if voting and any(each.mask is not None for each in attempts):
         voted = vote([each.mask for each in attempts])
         chosen = attempts[voted.medoid]
-        chosen = replace(chosen, mask=voted.masks[RULES[0]])
+        chosen = replace(chosen, mask=voted.masks[OF_MASKS[0]])
     mask = np.zeros(loaded.truth.shape, bool) if chosen.mask is None else chosen.mask
     boxes = [(x1, y1, x2 + 1, y2 + 1) for x1, y1, x2, y2 in map(mask_to_box, loaded.masks)]
     record = record_of(
@@ -99,7 +101,10 @@ def _with_votes(
 ) -> Record:
     """The record with what each rule of voting, and the first answer alone, would have given; failures give
     nothing."""
-    masks = {} if voted is None else dict(voted.masks)
+    masks = {}
+    if voted is not None:
+        objects = majority_objects([each.objects for each in attempts], loaded.truth.shape)
+        masks = {**voted.masks, OF_OBJECTS: objects}
     if attempts[0].mask is not None:
         masks[ONE] = attempts[0].mask
     return replace(
@@ -112,7 +117,8 @@ def _with_votes(
 
 def _plain(chosen: Attempt) -> tuple[dict, ...]:
     """The targets as a record has them; without scores where the segmenter failed."""
-    scores = chosen.scores or (None,) * len(chosen.targets)
+    failed = chosen.objects is None
+    scores = [None] * len(chosen.targets) if failed else [score for _, score in chosen.objects]
     return tuple(
         ({"label": target.label} if target.label else {})
         | {

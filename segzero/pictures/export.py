@@ -12,7 +12,8 @@ The JSON, version 1:
                   "clicks": [[x, y, true]], "score": 0.94, "mask": {"size": [480, 640], "counts": "…"}}]}
 
 Boxes and points are in pixels of the upright picture. Clicks are the points of corrections, true to add and
-false to remove. A mask is run-length encoded as in COCO, its size (H, W).
+false to remove. A mask is run-length encoded as in COCO, its size (H, W). Where several answers voted,
+"confidence" beside the problem says how far they agree, 0..1.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}  # outlines in full 
 def to_json(result: Result) -> dict[str, Any]:
     """Everything about a result but its picture, in values that json.dumps takes."""
     width, height = result.image_wh
+    agreed = {} if result.confidence is None else {"confidence": float(result.confidence)}
     return {
         "version": VERSION,
         "preset": result.preset,
@@ -50,6 +52,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "image": {"width": int(width), "height": int(height)},
         "status": result.status,
         "problem": result.problem,
+        **agreed,
         "thinking": result.thinking,
         "raw": result.raw,
         "tokens": result.tokens,

@@ -77,6 +77,7 @@ def _result(record: dict[str, Any], wh: tuple[int, int], image: Image.Image | No
         masks=np.stack(masks) if masks else np.zeros((0, wh[1], wh[0]), bool),
         scores=np.array([_number(each["score"], -_MOST, _MOST) for each in objects], np.float32),
         seconds=seconds,
+        confidence=None if record.get("confidence") is None else _number(record["confidence"], 0, 1),
         clicks=clicks,
         picture=image,
     )

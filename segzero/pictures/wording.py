@@ -22,8 +22,10 @@ def headline(result: Result) -> str:
 
 
 def summary(result: Result) -> str:
-    """The headline, the time it took and how much the model wrote."""
-    return f"{headline(result)} · {result.seconds['total']:.1f} s · {plural(result.tokens, 'token')}"
+    """The headline, the time it took, and how much the model wrote or how far its answers agree."""
+    agree = result.confidence
+    last = plural(result.tokens, "token") if agree is None else f"agreement {agree:.2f}"
+    return f"{headline(result)} · {result.seconds['total']:.1f} s · {last}"
 
 
 def details(result: Result) -> str:

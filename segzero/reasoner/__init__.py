@@ -17,6 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "local": ["Reasoner"],
         "prompt_encoding": ["PromptEncoder"],
         "remote": ["RemoteReasoner"],
-        "request": ["Request"],
+        "request": ["TEMPERATURE", "Request", "several"],
     },
 )

@@ -151,11 +151,14 @@ class Reasoner:
         list(relay(work, self._submit))
         return texts
 
-    def answer_all(self, requests: Iterable[Request], at_once: int) -> Iterator[tuple[Hashable, str]]:
+    def answer_all(
+        self, requests: Iterable[Request], at_once: int, *, cancel: threading.Event | None = None
+    ) -> Iterator[tuple[Hashable, str]]:
         """Answer any number of questions, `at_once` at a time: (key, text) of each as it ends, in any order.
 
         For evaluation: the texts are those that `stream` would yield, or drawn where a Request says so.
-        `requests` is read on the model's thread, as there is room.
+        `requests` is read on the model's thread, as there is room. Setting `cancel`, or closing the
+        generator, ends it.
         """
 
         def work(emit: Callable[[tuple[Hashable, str]], None], stopped: Callable[[], bool]) -> None:
@@ -167,7 +170,7 @@ class Reasoner:
             else:
                 self._in_batches(requests, at_once, emit, stopped)
 
-        return relay(work, self._submit)
+        return relay(work, self._submit, cancel)
 
     def _in_batches(
         self,

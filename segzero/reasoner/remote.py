@@ -82,8 +82,14 @@ class RemoteReasoner:
 
         return relay(work, start, cancel)
 
-    def answer_all(self, requests: Iterable[Request], at_once: int) -> Iterator[tuple[Hashable, str]]:
+    def answer_all(
+        self, requests: Iterable[Request], at_once: int, *, cancel: threading.Event | None = None
+    ) -> Iterator[tuple[Hashable, str]]:
         """As Reasoner.answer_all, which see; the server makes batches of what it is asked at once."""
+        closed = threading.Event()
+
+        def stopped() -> bool:
+            return closed.is_set() or (cancel is not None and cancel.is_set())
 
         def answer(request: Request) -> tuple[Hashable, str]:
             pieces: list[str] = []
@@ -92,16 +98,21 @@ class RemoteReasoner:
                 if request.temperature > 0
                 else _GREEDY
             )
-            self._ask(request.frame, request.prompt, pieces.append, lambda: False, how)
+            self._ask(request.frame, request.prompt, pieces.append, stopped, how)
             return request.key, "".join(pieces)
 
         requests = iter(requests)
-        with ThreadPoolExecutor(at_once, "remote-reasoner") as pool:
+        pool = ThreadPoolExecutor(at_once, "remote-reasoner")
+        try:
             waiting = {pool.submit(answer, request) for request in islice(requests, at_once)}
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            while waiting and not stopped():
+                done, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 waiting |= {pool.submit(answer, request) for request in islice(requests, len(done))}
-                yield from (each.result() for each in done)
+                found = [each.result() for each in done]
+                yield from [] if stopped() else found  # what was cut off is no answer
+        finally:
+            closed.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(
         self,

@@ -37,7 +37,7 @@ def test_voting_is_held_against_one_greedy_answer(tmp_path: Path):
     lines = as_table(found)
     assert lines[2].startswith("| 1, greedy | | 50.0 [") and lines[2].endswith("| | 0.100 s |")
     assert lines[3].startswith("| 3 | weighted | 50.0 [") and lines[3].endswith("| 0.250 s (2.5 x) |")
-    assert len(lines) == 6
+    assert lines[6].startswith("| 3 | majority_objects | 50.0 [") and len(lines) == 7
 
 
 def test_a_table_takes_the_place_of_the_last_one(tmp_path: Path):

@@ -146,6 +146,16 @@ def test_many_questions_go_out_side_by_side(server: Server):
     assert sent == [(f"What {number}?", number / 10, number or None) for number in range(5)]
 
 
+def test_cancelling_many_questions_closes_every_connection(server: Server):
+    server.pieces, server.between = repeat("word "), lambda: time.sleep(0.01)  # for ever
+    cancel = threading.Event()
+    requests = [Request(number, frame(), "What?") for number in range(3)]
+    threading.Timer(0.2, cancel.set).start()
+    answers = RemoteReasoner(server.url, "x").answer_all(requests, at_once=2, cancel=cancel)
+    assert list(answers) == []  # what was cut off is no answer
+    assert server.left.wait(120) and len(server.requests) <= 2
+
+
 def test_the_request(server: Server):
     remote = RemoteReasoner.from_address(f"{server.url}#owner/name", max_new_tokens=77)
     list(remote.stream(frame(), "What <|im_end|>?"))

@@ -1,4 +1,6 @@
-"""SAM 2 and 2.1 through transformers. The published Seg-Zero results were made with SAM 2.0 large.
+"""SAM 2, 2.1 and what is built like it, through transformers: SAM 3's tracker and EdgeTAM.
+
+The published Seg-Zero results were made with SAM 2.0 large.
 
 Segmenter.load("sam2.0-large")                    # facebook/sam2-hiera-large
 Segmenter.load("sam2_hiera_large.pt")             # an official checkpoint
@@ -12,13 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import Sam2ImageProcessor, Sam2Model, Sam2Processor
+from transformers import (
+    EdgeTamModel,
+    PreTrainedModel,
+    Sam2ImageProcessor,
+    Sam2Model,
+    Sam2Processor,
+    Sam3ImageProcessor,
+    Sam3TrackerModel,
+    Sam3TrackerProcessor,
+)
 
 from segzero.segmenter.sam2_official import build
 from segzero.segmenter.segmenter import best_of_three
 from segzero.weights import WeightsError, place, pretrained, reading
 
 AT_ONCE = 32  # objects decoded together: bounds memory for an answer with hundreds
+KINDS = {
+    "sam2": (Sam2Model, Sam2ImageProcessor, Sam2Processor),
+    "sam3_tracker": (Sam3TrackerModel, Sam3ImageProcessor, Sam3TrackerProcessor),
+    "edgetam": (EdgeTamModel, Sam2ImageProcessor, Sam2Processor),  # its backbone wants the package timm
+}
+"""By the model type in a config.json: model, image processor and processor, which all take the same calls."""
 TIES = {
     "prompt_encoder.shared_embedding.positional_embedding": "shared_image_embedding.positional_embedding",
     "shared_image_embedding.positional_embedding": "prompt_encoder.shared_embedding.positional_embedding",
@@ -27,23 +44,24 @@ TIES = {
 
 
 class Sam2Backend:
-    """encode / decode as every backend of `Segmenter` has them, around one `Sam2Model`; holds no picture."""
+    """encode / decode as every backend of `Segmenter` has them, around a model of KINDS; holds no picture."""
 
-    def __init__(self, model: Sam2Model, processor: Sam2Processor, device: str = "cpu") -> None:
+    def __init__(self, model: PreTrainedModel, processor: Sam2Processor, device: str = "cpu") -> None:
         self.model = model.eval().to(device)
         self.processor = processor
         self.device = torch.device(device)
         self.low_res_px = 4 * model.prompt_encoder.image_embedding_size[0]
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> Sam2Backend:
-        """folder: a Sam2Model (or the video model around one) with its processor. Raises WeightsError."""
-        model = pretrained(Sam2Model, folder, ties=TIES, dtype=torch.float32)
+    def load(cls, folder: str | Path, device: str = "cpu", kind: str = "sam2") -> Sam2Backend:
+        """folder: a model of a kind (or a video model around one) and its processor. Raises WeightsError."""
+        model_class, image_class, _ = KINDS[kind]
+        model = pretrained(model_class, folder, ties=TIES, dtype=torch.float32)
         with reading(
             "its image processor"
         ):  # by its class: the type's name in the file changes over the years
-            images = Sam2ImageProcessor.from_pretrained(folder, local_files_only=True)
-        return cls._of(model, images, device)
+            images = image_class.from_pretrained(folder, local_files_only=True)
+        return cls._of(model, images, device, kind)
 
     @classmethod
     def from_weights(cls, weights: dict[str, Tensor], device: str = "cpu") -> Sam2Backend:
@@ -51,14 +69,16 @@ class Sam2Backend:
         return cls._of(build(weights), Sam2ImageProcessor(), device)
 
     @classmethod
-    def _of(cls, model: Sam2Model, images: Sam2ImageProcessor, device: str) -> Sam2Backend:
+    def _of(
+        cls, model: PreTrainedModel, images: Sam2ImageProcessor, device: str, kind: str = "sam2"
+    ) -> Sam2Backend:
         side = model.prompt_encoder.input_image_size
         if (images.size["height"], images.size["width"]) != (side, side):
             size = f"{images.size['height']} x {images.size['width']}"
             raise WeightsError(
                 f"its image processor makes {size} pixels of a picture, its model wants {side}"
             )
-        return cls(place(model, device), Sam2Processor(images), device)
+        return cls(place(model, device), KINDS[kind][2](images), device)
 
     def encode(self, rgb: np.ndarray) -> tuple[list[Tensor], tuple[int, int]]:
         """(H, W, 3) uint8 RGB -> (feature maps at strides 4, 8, 16, float32, original (H, W)).

@@ -49,7 +49,18 @@ NAMES = {
     "sam2.1-small": "facebook/sam2.1-hiera-small",
     "sam2.1-base-plus": "facebook/sam2.1-hiera-base-plus",
     "sam2.1-large": "facebook/sam2.1-hiera-large",
+    "sam3": "facebook/sam3",  # its owner grants access on request
+    "edgetam": "yonigozlan/EdgeTAM-hf",
 }
+SAM2_LIKE = ("sam2", "sam3_tracker", "edgetam")
+_INSIDE = {
+    "sam2_video": "sam2",
+    "sam3": "sam3_tracker",
+    "sam3_video": "sam3_tracker",
+    "sam3_tracker_video": "sam3_tracker",
+    "edgetam_video": "edgetam",
+}
+"""What published checkpoints call themselves, and the model of single pictures that they hold."""
 KEEP = 4  # pictures whose embeddings stay in memory (SAM: 4 MB each)
 _Prompt = tuple[np.ndarray, np.ndarray, np.ndarray]  # box (4,) and points (P, 2) float32, labels (P,) int64
 Click = tuple[Point, bool]  # (x, y) in picture pixels, and whether it lies on the object
@@ -259,11 +270,13 @@ def _load_backend(model: str | Path, device: str | None):
 
             kind, weights = read(path)
             return _backend(kind).from_weights(weights, device)
-        return _backend(_model_type(folder, model)).load(folder, device)
+        kind = _model_type(folder, model)
+        more = {"kind": kind} if kind in SAM2_LIKE else {}
+        return _backend(kind).load(folder, device, **more)
 
 
 def _backend(kind: str) -> type:
-    """The class for "mini_sam", "sam" or "sam2"."""
+    """The class for a model type."""
     if kind == "mini_sam":
         from segzero.segmenter.mini_sam import MiniBackend as Backend
     elif kind == "sam":
@@ -274,15 +287,14 @@ def _backend(kind: str) -> type:
 
 
 def _model_type(folder: Path, model: str | Path) -> str:
-    """What the folder's config.json says it is: "mini_sam", "sam" or "sam2". Raises ModelError."""
+    """What the folder's config.json says it is: "mini_sam", "sam" or of SAM2_LIKE. Raises ModelError."""
     from segzero.weights import named, reading
 
     with named(f"{model} holds no segmenter", "Name a folder with a config.json"), reading("its config.json"):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind == "sam2_video":  # what the published SAM 2 checkpoints call themselves; they hold a Sam2Model
-        kind = "sam2"
-    if kind not in ("mini_sam", "sam", "sam2"):
+    kind = _INSIDE.get(kind, kind)
+    if kind not in ("mini_sam", "sam", *SAM2_LIKE):
         names = ", ".join(NAMES)
         raise ModelError(f"{model} is a model of type {kind}, which is no segmenter. Choose one of {names}.")
     return kind

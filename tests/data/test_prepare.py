@@ -35,6 +35,7 @@ def test_a_set_of_the_hub():
         "mask": [mask, mask, rectangle(1, 1, 3, 3).T.tolist(), [[True], [True, False]], mask, mask],
         "image_id": ["p/1"] * 6,
         "ann_id": [0, 1, 2, 3, 0, 0],
+        "reasoning_type": ["colour", None, "x", "x", "colour", "other"],
     }
     Path("set").mkdir()
     made = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image(decode=False))
@@ -46,6 +47,7 @@ def test_a_set_of_the_hub():
         ("p/1-1", "and this?", "images/1.png"),
         ("p/1-0-row5", "other words", "images/1.png"),
     ]
+    assert [sample.kind for sample in samples] == ["colour", "", "other"]
     assert (load_sample(samples[0]).truth == rectangle(1, 1, 3, 3)).all()
     told = [json.loads(line)["reason"] for line in Path("out/left_out.jsonl").read_text().splitlines()]
     assert told == [

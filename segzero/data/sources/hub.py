@@ -3,8 +3,9 @@
 python -m segzero prepare hub Ricky06662/ReasonSeg_val --out data/reasonseg-val
 
 Columns: image, text (one, or a list of several wordings), mask (see mask_column.py); image_id and ann_id make
-the id, and the row's number where other words or another picture share it. Others are not looked at: the box
-is taken from the mask. Pictures that a row only names are not looked for: they could be any of this disk's.
+the id, and the row's number where other words or another picture share it; reasoning_type, which ReasonSeg-X
+and ReasonSeg-R have, is the kind of question. Others are not looked at: the box is taken from the mask.
+Pictures that a row only names are not looked for: they could be any of this disk's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from segzero.data.sources.mask_column import read_cell
 from segzero.hub import one_line
 from segzero.pictures import PictureError, read_stored
 
-COLUMNS = ("image", "text", "mask")
+COLUMNS, KIND = ("image", "text", "mask"), "reasoning_type"
 _ID_CHARS = 200
 
 
@@ -97,6 +98,7 @@ def _items(rows: Any) -> Iterator[Item | LeftOut | Remark]:
         what = (texts, hashlib.sha256(data).digest(), hashlib.sha256(mask.tobytes()).digest())
         if said.setdefault(name, what) != what:  # of something else; the very same row is a duplicate
             name = f"{name}-row{index}"
+        kind = str(row[KIND][0].as_py() or "") if KIND in rows.column_names else ""
         mask, turned = _upright(mask, data)
         if turned:
             yield Remark(f"row {index}, id {name}", "a mask for the picture as it is stored, turned with it")
@@ -107,6 +109,7 @@ def _items(rows: Any) -> Iterator[Item | LeftOut | Remark]:
                 picture=data,
                 picture_key=parts[0] if "image_id" in named else str(index),
                 masks=[mask],
+                kind=kind,
                 text=number,
             )
 

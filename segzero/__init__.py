@@ -8,6 +8,7 @@ Importing this loads no model and not even torch; `load` does.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ import lazy_loader
 if TYPE_CHECKING:
     from segzero.contract import Preset
     from segzero.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -104,6 +107,12 @@ def _load_reasoner(
     if preset.reasoner.startswith(("http://", "https://")):
         from segzero.reasoner import RemoteReasoner
 
+        if preset.frame.grid is None:
+            log.warning(
+                "%s: its model answers in pixels of the picture that it is sent, so the server must not "
+                "resize it (docs/servers.md says which do)",
+                preset.reasoner,
+            )
         return RemoteReasoner.from_address(preset.reasoner, max_new_tokens=preset.max_new_tokens), preset
 
     def problem(load: Load) -> str:

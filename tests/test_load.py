@@ -108,13 +108,17 @@ def test_a_tiny_model_answers_through_the_whole_pipeline(folder: Path):
     assert result.mask.sum() == 40 * 40 and result.tokens > 20
 
 
-def test_a_server_by_its_address():
+def test_a_server_by_its_address(caplog):
     address = "http://127.0.0.1:8000/v1#my-model"
     pipeline = segzero.load("visionreasoner-7b", reasoner=address, segmenter=Nothing())
     assert isinstance(pipeline.reasoner, RemoteReasoner)
     assert (pipeline.reasoner.base_url, pipeline.reasoner.model) == ("http://127.0.0.1:8000/v1", "my-model")
     assert pipeline.reasoner.max_new_tokens == 1024
     assert (pipeline.preset.frame.frame_px, pipeline.preset.dialect) == (840, MULTI)
+    assert "must not resize it" in caplog.text
+    caplog.clear()
+    segzero.load("star-8b", reasoner=address, segmenter=Nothing())
+    assert not caplog.text  # thousandths are right whatever the model is shown
     unnamed = segzero.load("mini", reasoner="https://127.0.0.1:8000/v1", segmenter=Nothing())
     assert unnamed.reasoner.model == ""  # it is looked up when the first question is asked
 

@@ -137,10 +137,16 @@ def test_lora_is_merged_into_the_model(model, pictures, tmp_path, monkeypatch):
     monkeypatch.setitem(RECIPES, "segzero", (by_length,))
     argv = arguments(model, pictures, tmp_path / "run", "--use_peft", "true", "--learning_rate", "0.01")
     main(argv)
-    Reasoner.load(tmp_path / "run" / "model")
+    merged = Reasoner.load(tmp_path / "run" / "model", device="cpu").model.state_dict()
     before, after = weights(model), weights(tmp_path / "run" / "model")
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved and all(".layers." in name and "visual" not in name for name in moved)
+    (adapter,) = sorted((tmp_path / "run").glob("checkpoint-*"))[-1:]
+    assert (adapter / "adapter_config.json").is_file()
+    opened = Reasoner.load(adapter, device="cpu").model.state_dict()
+    assert all(
+        torch.equal(opened[name], merged[name]) for name in merged
+    )  # not merged, it opens the same way
 
 
 def test_the_vision_tower_can_stay_as_it_is(model, pictures, tmp_path, monkeypatch):

@@ -169,7 +169,13 @@ def elect_objects(samples: Sequence[Sequence[Scored] | None]) -> list[Elected]:
     if not voters or counts.count(0) / len(voters) >= NOTHING_FROM:
         return []
     often = Counter(count for count in counts if count).most_common(1)[0][0]
-    objects = _alike([Shown(i, n, *each) for i in voters for n, each in enumerate(samples[i])])
+    objects = _alike(
+        [
+            Shown(index, number, np.asarray(mask, bool), float(score))
+            for index in voters
+            for number, (mask, score) in enumerate(samples[index])
+        ]
+    )
     known = [each for each in objects if each.support / len(voters) >= SUPPORT_FROM] or objects
     known.sort(key=lambda each: (-each.support, -float(np.mean([one.score for one in each.shown]))))
     return known[:often]

@@ -173,3 +173,14 @@ def test_a_changed_line_is_read_or_refused():
         aggregate_records([changed])
         assert record_line(changed).encode()
     assert 50 < read < 1000
+
+
+def test_a_rule_of_voting_is_told_only_where_all_that_voted_knew_it():
+    known = {"weighted": HALF, "majority": HALF, "medoid": HALF, "one": HALF}
+    now = record(overlap=HALF, answers=("a",), confidence=1.0, votes={**known, "majority_objects": HALF})
+    failed = record("unreadable", MISSED, answers=("a",), confidence=0.0)
+    before = record(overlap=HALF, answers=("a",), confidence=1.0, votes=known)
+    found = aggregate_records([now, failed])["voting"]["gIoU"]
+    assert found["majority_objects"]["value"] == found["weighted"]["value"] == 0.25
+    told = aggregate_records([now, failed, before])["voting"]
+    assert told["gIoU"].keys() == known.keys() and "majority_objects" not in told["gain"]

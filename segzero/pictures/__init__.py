@@ -10,8 +10,8 @@ from segzero.pictures.draw import PALETTE, color_of, overlay
 from segzero.pictures.export import encode_mask, from_json, mask_image, save_zip, to_json
 from segzero.pictures.masks import MaskError, decode_rle, read_mask
 from segzero.pictures.paths import path_inside
-from segzero.pictures.picture import PictureError, load_picture
-from segzero.pictures.wording import details, headline, plural, printable, summary
+from segzero.pictures.picture import PictureError, is_picture, load_picture
+from segzero.pictures.wording import details, headline, in_a_line, plural, printable, summary
 
 __all__ = [
     "MaskError",
@@ -24,6 +24,8 @@ __all__ = [
     "encode_mask",
     "from_json",
     "headline",
+    "in_a_line",
+    "is_picture",
     "load_picture",
     "mask_image",
     "overlay",

@@ -8,9 +8,10 @@ Imports the contract; models, data and the command line may import it.
 
 from segzero.pictures.draw import PALETTE, color_of, overlay
 from segzero.pictures.export import encode_mask, from_json, mask_image, save_zip, to_json
+from segzero.pictures.folder import pictures_in
 from segzero.pictures.masks import MaskError, decode_rle, read_mask
 from segzero.pictures.paths import path_inside
-from segzero.pictures.picture import PictureError, is_picture, load_picture
+from segzero.pictures.picture import PictureError, load_picture
 from segzero.pictures.wording import details, headline, in_a_line, plural, printable, summary
 
 __all__ = [
@@ -25,11 +26,11 @@ __all__ = [
     "from_json",
     "headline",
     "in_a_line",
-    "is_picture",
     "load_picture",
     "mask_image",
     "overlay",
     "path_inside",
+    "pictures_in",
     "printable",
     "read_mask",
     "save_zip",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def is_picture(path: Path) -> bool:
 
 
 def _from_file(source: str | Path) -> Image.Image:
-    name = in_a_line(Path(source).name or str(source))
+    name = _short(Path(source).name or str(source))
     if str(source).lower().startswith(("http://", "https://")):
         raise PictureError(f"{name}: this is an address, not a file; download the picture first")
     with _file(Path(source), name) as file, _open(file, name) as image:
@@ -101,19 +102,20 @@ def _from_file(source: str | Path) -> Image.Image:
 def _file(path: Path, name: str) -> BoundedFile:
     """An ordinary file, opened; nothing else is even tried, as a pipe would wait for ever."""
     try:
-        if path.is_dir():
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
             raise PictureError(f"{name}: this is a folder; name a picture inside it")
-        if not path.exists():
-            raise PictureError(f"{name}: there is no such file; check the name")
-        if not path.is_file():
+        if not stat.S_ISREG(kind.st_mode):
             raise PictureError(f"{name}: this is not an ordinary file; choose a picture file")
-        if path.stat().st_size == 0:
+        if kind.st_size == 0:
             raise PictureError(f"{name}: the file is empty (0 bytes); copy or download it again")
         return BoundedFile(path)
     except PictureError:
         raise
+    except FileNotFoundError as error:
+        raise PictureError(f"{name}: there is no such file; check the name") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or in_a_line(str(error))
+        reason = getattr(error, "strerror", None) or _short(str(error))
         raise PictureError(f"{name}: the file cannot be read ({reason})") from error
 
 
@@ -196,7 +198,7 @@ def _told(image: Image.Image, name: str, file: BoundedFile | None = None) -> Ite
             kind = image.info.get("compression", "unknown")
             raise PictureError(
                 f"{name}: this kind of TIFF cannot be read, or its data is damaged (compression {kind}, "
-                f"{in_a_line(str(error))}); {_SAVE_AGAIN}"
+                f"{_short(str(error))}); {_SAVE_AGAIN}"
             ) from error
         raise PictureError(_damaged(name, error)) from error
 
@@ -236,8 +238,13 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 
 def _damaged(name: str, error: Exception) -> str:
-    reason = in_a_line(str(error)) or type(error).__name__
+    reason = _short(str(error)) or type(error).__name__
     return f"{name}: the picture is damaged or cut short ({reason}); save or download it again"
+
+
+def _short(text: str) -> str:
+    text = in_a_line(text)
+    return text if len(text) <= 80 else text[:60] + "…" + text[-19:]
 
 
 def _too_large(name: str, size: str = "") -> str:

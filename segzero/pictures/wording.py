@@ -52,7 +52,5 @@ def printable(text: str) -> str:
 
 
 def in_a_line(text: str) -> str:
-    """A file's own name, or a library's message, on one line of at most 80 letters, nothing in it that could
-    drive a terminal."""
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= 80 else text[:60] + "…" + text[-19:]
+    """A file's name, or a library's message, with "?" for what could break the line or drive a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -257,7 +257,7 @@ def thought_printer() -> Callable[[str], None]:
 
 
 def fail(error: Exception, code: int = 1) -> int:
-    """Say what went wrong, in one line; returns the exit code. Raises BrokenPipeError, when nobody listens."""
+    """Say what went wrong, in one line; returns the exit code. Raises BrokenPipeError: nobody reads."""
     if isinstance(error, BrokenPipeError):
         raise error
     print(f"segzero: {in_a_line(' '.join(str(error).split()))}", file=sys.stderr)

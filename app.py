@@ -44,6 +44,7 @@ from segzero.pipeline import Pipeline
 
 ON_SPACE = "SPACE_ID" in os.environ
 CORRECTIONS = Path("runs/corrections")
+STOPPED = 130  # the exit code that shells know of Ctrl-C
 GPU_S = 60  # how long a ZeroGPU Space lends its GPU for one question, at most
 PLACEHOLDER = "## Ask what to find\nThe model thinks aloud here, and its masks land on the picture."
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
@@ -230,11 +231,14 @@ def main() -> int:
     except OSError:
         print(f"app.py: cannot listen on {args.host}:{args.port}: see --host and --port", file=sys.stderr)
         return 1
-    return 0
+    return STOPPED  # Gradio serves until Ctrl-C
 
 
 if ON_SPACE:  # which wants its models on the GPU before anything is served, and the page under this name
     demo = build_page(load(arguments()))
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # while the models load
+        sys.exit(STOPPED)

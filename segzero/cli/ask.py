@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,9 +18,11 @@ from segzero.hub import ModelError
 from segzero.pictures import (
     PictureError,
     details,
+    in_a_line,
     load_picture,
     mask_image,
     overlay,
+    pictures_in,
     printable,
     save_zip,
     summary,
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from segzero.contract import Result
     from segzero.pipeline import Pipeline
 
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 OUTPUTS = {
     "overlay": (".png", ".jpg", ".jpeg", ".webp"),
     "mask": (".png",),
@@ -74,10 +76,10 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer about every picture; returns the exit code."""
-    several = len(args.pictures) > 1 or Path(args.pictures[0]).is_dir()
+    several = len(args.pictures) > 1 or os.path.isdir(args.pictures[0])
     wanted = {kind: path for kind in OUTPUTS if (path := getattr(args, kind)) is not None}
     try:
-        pictures = find_pictures(args.pictures)
+        pictures, refused = find_pictures(args.pictures)
         check_question_comes_last(args.pictures, args.question)
         check_question(args.question)
         outputs = plan_outputs(pictures, wanted, several=several)
@@ -90,26 +92,31 @@ def run(args: argparse.Namespace) -> int:
     except KNOWN_ERRORS as error:
         return fail(error)
     if several:
-        return answer_each(pipeline, pictures, args.question, outputs, args.samples)
+        return answer_each(pipeline, pictures, args.question, outputs, args.samples, refused)
     return answer_one(pipeline, pictures[0], args.question, outputs[0], args.samples)
 
 
 # -------------------------------------------------------------------------------- which pictures, which files
 
 
-def find_pictures(named: Sequence[str]) -> list[Path]:
-    """The files that were named, a folder standing for the pictures in it by name. Raises UsageError."""
-    found = []
+def find_pictures(named: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files that were named, a folder standing for the pictures in it by name.
+
+    -> the files, and a line about each folder that has none to offer. Raises UsageError when nothing is left.
+    """
+    found, refused = [], []
     for path in map(Path, named):
-        inside = (
-            sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_ENDINGS)
-            if path.is_dir()
-            else [path]
-        )
-        if not inside:
-            raise UsageError(f"There is no picture in the folder {path}.")
+        try:
+            inside = pictures_in(path) if os.path.isdir(path) else [path]
+        except OSError as error:
+            refused.append(f"The folder {path} cannot be read: {error.strerror}.")
+            continue
         found += inside
-    return found
+        if not inside:
+            refused.append(f"There is no picture in the folder {path}.")
+    if not found:
+        raise UsageError(" ".join(refused))
+    return found, refused
 
 
 def check_question_comes_last(named: Sequence[str], question: str) -> None:
@@ -139,27 +146,32 @@ def plan_outputs(pictures: list[Path], wanted: dict[str, Path], *, several: bool
 
     Raises UsageError for an ending that does not fit, and where one file would be written over another.
     """
-    if several and any(path.suffix and not path.is_dir() for path in wanted.values()):
+    if several and any(path.suffix and not os.path.isdir(path) for path in wanted.values()):
         raise UsageError("With several pictures --overlay, --mask, --json and --zip name folders.")
     planned = [
         {kind: output_file(path, kind, name, in_folder=several) for kind, path in wanted.items()}
-        for name in distinct(picture.stem for picture in pictures)
+        for name in distinct(_short(picture.stem) for picture in pictures)
     ]
-    taken = {picture.resolve() for picture in pictures}
+    taken = set(map(os.path.realpath, pictures))
     for path in (path for files in planned for path in files.values()):
-        if path.resolve() in taken:
+        if os.path.realpath(path) in taken:
             raise UsageError(f"{path} would be written over: name another file for it.")
-        taken.add(path.resolve())
+        taken.add(os.path.realpath(path))
     return planned
 
 
 def output_file(path: Path, kind: str, name: str, *, in_folder: bool) -> Path:
     """The file that was named, or in a folder that was named one called after the picture."""
-    if in_folder or path.is_dir():
+    if in_folder or os.path.isdir(path):
         return path / (f"{name}.{kind}" if kind in ("json", "zip") else f"{name}-{kind}.png")
     if path.suffix.lower() not in OUTPUTS[kind]:
         raise UsageError(f"--{kind} writes {' or '.join(OUTPUTS[kind])}, not {path.name}.")
     return path
+
+
+def _short(stem: str) -> str:
+    """A name to which something can be added: most disks take 255 bytes."""
+    return os.fsencode(stem)[:200].decode(errors="ignore") if len(os.fsencode(stem)) > 200 else stem
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:
@@ -186,15 +198,25 @@ def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str
     except KNOWN_ERRORS as error:
         return fail(error)
     for kind, path in files.items():
-        print(f"{kind}: {printable(str(path))}")
+        print(f"{kind}: {in_a_line(str(path))}")
     return 0 if result.status != "unreadable" else 1
 
 
 def answer_each(
-    pipeline: Pipeline, pictures: list[Path], question: str, outputs: list[dict[str, Path]], samples: int
+    pipeline: Pipeline,
+    pictures: list[Path],
+    question: str,
+    outputs: list[dict[str, Path]],
+    samples: int,
+    refused: Sequence[str] = (),
 ) -> int:
-    """Several pictures: a line each under a progress bar. A picture that fails does not end the run."""
-    failed = 0
+    """Several pictures: a line each under a progress bar. A picture that fails does not end the run.
+
+    refused: lines about what was named and holds no picture; each counts as one that failed.
+    """
+    failed = len(refused)
+    for line in refused:
+        print(in_a_line(line))
     with tqdm(total=len(pictures), unit="picture") as progress:
         for path, files in zip(pictures, outputs, strict=True):
             try:
@@ -204,10 +226,10 @@ def answer_each(
             except KNOWN_ERRORS as error:
                 line, bad = f"failed: {error}", True
             failed += bad
-            tqdm.write(f"{printable(path.name)}: {printable(line)}")
+            tqdm.write(f"{in_a_line(path.name)}: {in_a_line(line)}")
             progress.update()
     if failed:
-        print(f"{failed} of {len(pictures)} pictures failed.", file=sys.stderr)
+        print(f"{failed} of {len(pictures) + len(refused)} pictures failed.", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -258,6 +280,8 @@ def thought_printer() -> Callable[[str], None]:
 
 
 def fail(error: Exception, code: int = 1) -> int:
-    """Say what went wrong, in one line; returns the exit code."""
-    print(f"segzero: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    """Say what went wrong, in one line; returns the exit code. Raises BrokenPipeError: nobody reads."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    print(f"segzero: {in_a_line(' '.join(str(error).split()))}", file=sys.stderr)
     return code

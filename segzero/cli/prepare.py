@@ -7,9 +7,9 @@ python -m segzero prepare table mine/questions.csv --out data/mine
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from segzero.cli.ask import fail
 from segzero.data import SOURCES, DatasetError, write_dataset
 from segzero.pictures import printable
 
@@ -34,7 +34,6 @@ def run(args: argparse.Namespace) -> int:
         items, total = args.read(args)
         summary = write_dataset(args.out, items, total)
     except (DatasetError, OSError) as error:
-        print(f"segzero: {printable(' '.join(str(error).split()))}", file=sys.stderr)
-        return 1
+        return fail(error)
     print(printable(summary.report()))
     return 0 if summary.written else 1

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from segzero.cli.ask import KNOWN_ERRORS, UsageError, add_outputs, fail, plan_outputs, save
-from segzero.pictures import details, from_json, load_picture, printable
+from segzero.pictures import details, from_json, in_a_line, load_picture, printable
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         return fail(error)
     print(printable(f"{result.question}\n\n{result.thinking}\n\n{details(result)}"))
     for kind, path in files.items():
-        print(f"{kind}: {printable(str(path))}")
+        print(f"{kind}: {in_a_line(str(path))}")
     return 0
 
 

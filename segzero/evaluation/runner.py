@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -93,7 +94,7 @@ def answer_samples(
     share = 1 if draws is None else draws.count
     opened: dict[str, _Open] = {}
     refused: SimpleQueue[Record] = SimpleQueue()
-    with ThreadPoolExecutor(1, "pictures") as reader, ThreadPoolExecutor(1, "segmenter") as pool:
+    with _thread("pictures") as reader, _thread("segmenter") as pool:
         marker = _Marker(pool, pipeline, together=max(1, at_once // 4), voting=draws is not None)
         requests = _requests(_ahead(reader, _reading(pipeline), samples), pipeline, draws, opened, refused)
         rows = max(at_once, share)
@@ -106,6 +107,16 @@ def answer_samples(
             yield from _drain(refused)
         yield from marker.take(most=0)
         yield from _drain(refused)
+
+
+@contextmanager
+def _thread(name: str) -> Iterator[ThreadPoolExecutor]:
+    """A thread for work that is given up where what waits for it fails, or is stopped."""
+    pool = ThreadPoolExecutor(1, name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Marker:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from segzero.pictures.picture import _DAMAGE, _UPRIGHT, PictureError, _open, _orientation, load_picture
+from segzero.pictures.picture import _DAMAGE, _UPRIGHT, PictureError, _file, _open, _orientation
 
 _SIDEWAYS = (
     Image.Transpose.TRANSPOSE,
@@ -51,11 +51,14 @@ def read_stored(source: Path | BinaryIO, name: str = "the picture") -> Stored:
     name: what messages call a source that is no path.
     """
     if isinstance(source, Path):
-        if not source.is_file():
-            load_picture(source)  # says why not
-        name = source.name
+        with _file(source, source.name) as file:
+            return _read_header(file, source.name)
+    return _read_header(source, name)
+
+
+def _read_header(file: BinaryIO, name: str) -> Stored:
     try:
-        with _open(source, name) as image:
+        with _open(file, name) as image:
             turn = _UPRIGHT.get(_orientation(image))
             sideways = image.format == "TIFF" and turn in _SIDEWAYS  # Pillow gives its size upright
             return Stored(image.size[::-1] if sideways else image.size, turn)

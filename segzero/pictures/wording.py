@@ -52,3 +52,8 @@ def printable(text: str) -> str:
     """The text without what could drive a terminal: control characters other than newline and tab, marks that
     turn the direction of writing, halves of characters. A model's words or a file's name may hold them."""
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+
+
+def in_a_line(text: str) -> str:
+    """A file's name, or a library's message, with "?" for what could break the line or drive a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

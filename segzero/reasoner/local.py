@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import shutil
 import threading
-import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import groupby, islice
 from pathlib import Path
@@ -56,7 +55,8 @@ class Reasoner:
     """An image-text-to-text model of transformers and its processor.
 
     Whatever touches the model runs on one thread of its own, question after question, whoever asks: readers
-    never mix, and what belongs to a thread (CUDA graphs) stays valid. The thread ends with the object.
+    never mix, and what belongs to a thread (CUDA graphs) stays valid. The thread ends with the object, and
+    before the interpreter, which waits for an executor's: left inside torch it would crash the process.
     """
 
     def __init__(
@@ -74,9 +74,8 @@ class Reasoner:
         if self._prefix is None:
             kind = model.config.model_type
             log.warning("A %s model goes the slower way: it reads its picture anew for every question.", kind)
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread, self._starting = threading.Thread(), threading.Lock()
-        weakref.finalize(self, self._jobs.put, None)
+        self._process, self._starting = os.getpid(), threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "reasoner")
 
     @classmethod
     def load(
@@ -195,14 +194,11 @@ class Reasoner:
                 emit((request.key, text))
 
     def _submit(self, job: Callable[[], None]) -> None:
-        """Queue a job for the thread; begin one for the first job, and again in a forked process."""
+        """Queue a job for the thread; a forked process has one of its own."""
         with self._starting:
-            if not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._jobs,), name="reasoner", daemon=True
-                )
-                self._thread.start()
-        self._jobs.put(job)
+            if self._process != os.getpid():
+                self._process, self._thread = os.getpid(), ThreadPoolExecutor(1, "reasoner")
+        self._thread.submit(job)
 
     def _generate(
         self,
@@ -246,10 +242,3 @@ def _can_compile() -> bool:
     """Whether compiling has what it needs, and lasts: a ZeroGPU Space would do it anew for each question."""
     compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
     return compiler and find_spec("triton") is not None and not os.environ.get("SPACES_ZERO_GPU")
-
-
-def _serve(jobs: queue.SimpleQueue) -> None:
-    """The inference thread. It knows only the queue, so a reasoner that nobody uses frees its weights."""
-    while (job := jobs.get()) is not None:
-        job()
-        del job  # do not hold a picture and its reader while waiting for the next

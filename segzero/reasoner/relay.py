@@ -27,13 +27,14 @@ def relay(
 
     start(job): sees to it that job() is called once, on another thread, now or later.
     An exception in `work` is raised here, at the reader. Work that has not begun when its reader leaves never
-    begins.
+    begins. The main thread's end, after Ctrl-C say, stops work and reader as `cancel` does.
     """
     pieces: queue.SimpleQueue[Any] = queue.SimpleQueue()
     closed = threading.Event()
 
     def stopped() -> bool:
-        return closed.is_set() or (cancel is not None and cancel.is_set())
+        main_ended = not threading.main_thread().is_alive()
+        return closed.is_set() or (cancel is not None and cancel.is_set()) or main_ended
 
     def job() -> None:
         try:

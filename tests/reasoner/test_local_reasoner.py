@@ -280,7 +280,8 @@ def test_an_error_in_the_thread_comes_up_at_the_caller_and_the_next_question_wor
 def test_a_reasoner_nobody_uses_is_freed_and_its_thread_ends(folder: Path):
     reasoner = Reasoner.load(folder, device="cpu", max_new_tokens=2)
     list(reasoner.stream(frame(), "What?"))
-    thread, model = reasoner._thread, weakref.ref(reasoner.model)
+    (thread,) = reasoner._thread._threads
+    model = weakref.ref(reasoner.model)
     del reasoner
     gc.collect()
     thread.join(120)  # at once, but a loaded machine may take a while

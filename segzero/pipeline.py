@@ -11,7 +11,7 @@ A pipeline keeps nothing of a question, so any number of people may ask at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -31,8 +31,10 @@ from segzero.contract import (
     clip_point,
     inside,
 )
-from segzero.pictures import load_picture
+from segzero.many_run import run_many
+from segzero.pictures import PictureError, load_picture
 from segzero.question_run import QuestionRun
+from segzero.segmenter import SegmenterError
 from segzero.voted_run import VotedRun
 
 Picture = Image.Image | str | Path | np.ndarray
@@ -84,6 +86,17 @@ class Pipeline:
             return VotedRun(*models, picture, question, samples, cancel, started).result()
         *_, last = self.stream(image, question, cancel=cancel)
         return last.result
+
+    def run_each(
+        self, images: Iterable[Path | Image.Image], question: str, *, at_once: int = 16
+    ) -> Iterator[tuple[int, Result | PictureError | SegmenterError]]:
+        """One question about many pictures, `at_once` in a batch: (which, what came of it), in any order.
+
+        What is wrong with one picture comes in place of its result. Raises QuestionError at once, and what
+        the models raise while results are read.
+        """
+        models = self.reasoner, self.segmenter, self.preset
+        return run_many(*models, images, check_question(question), at_once=at_once)
 
     def refine(
         self,

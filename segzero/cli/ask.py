@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from segzero.cli.options import add_model_options, load_pipeline, positive
 from segzero.contract import PresetError, QuestionError, Thinking, check_question
 from segzero.hub import ModelError
@@ -25,7 +23,6 @@ from segzero.pictures import (
     pictures_in,
     printable,
     save_zip,
-    summary,
     to_json,
     written_whole,
 )
@@ -86,13 +83,14 @@ def run(args: argparse.Namespace) -> int:
     except (UsageError, QuestionError) as error:
         return fail(error, code=2)
     try:
-        if not several:
-            load_picture(pictures[0])  # what is wrong with it is better known before large models load
+        if several:
+            from segzero.cli.ask_many import answer_each  # which brings the evaluation's batches
+
+            return answer_each(args, pictures, outputs, refused, load=load_pipeline, save=save)
+        load_picture(pictures[0])  # what is wrong with it is better known before large models load
         pipeline = load_pipeline(args)
     except KNOWN_ERRORS as error:
         return fail(error)
-    if several:
-        return answer_each(pipeline, pictures, args.question, outputs, args.samples, refused)
     return answer_one(pipeline, pictures[0], args.question, outputs[0], args.samples)
 
 
@@ -200,37 +198,6 @@ def answer_one(pipeline: Pipeline, picture: Path, question: str, files: dict[str
     for kind, path in files.items():
         print(f"{kind}: {in_a_line(str(path))}")
     return 0 if result.status != "unreadable" else 1
-
-
-def answer_each(
-    pipeline: Pipeline,
-    pictures: list[Path],
-    question: str,
-    outputs: list[dict[str, Path]],
-    samples: int,
-    refused: Sequence[str] = (),
-) -> int:
-    """Several pictures: a line each under a progress bar. A picture that fails does not end the run.
-
-    refused: lines about what was named and holds no picture; each counts as one that failed.
-    """
-    failed = len(refused)
-    for line in refused:
-        print(in_a_line(line))
-    with tqdm(total=len(pictures), unit="picture") as progress:
-        for path, files in zip(pictures, outputs, strict=True):
-            try:
-                result = answer(pipeline, path, question, samples)
-                save(result, files)
-                line, bad = summary(result), result.status == "unreadable"
-            except KNOWN_ERRORS as error:
-                line, bad = f"failed: {error}", True
-            failed += bad
-            tqdm.write(f"{in_a_line(path.name)}: {in_a_line(line)}")
-            progress.update()
-    if failed:
-        print(f"{failed} of {len(pictures) + len(refused)} pictures failed.", file=sys.stderr)
-    return 1 if failed else 0
 
 
 def answer(

@@ -140,8 +140,8 @@ def answer_what_is_left(
     left = [sample for sample in share if sample.id not in done and sample.id not in still_left_out]
     if not left:
         return None
-    if args.device is None and process.local_rank is not None:
-        args.device = _own_device(process.local_rank)
+    if args.device is None:
+        args.device = process.device
     at_once = share_cores(args.device)
     pipeline = load_pipeline(args)
     draws = Draws(args.samples) if args.samples else None
@@ -181,13 +181,6 @@ def running_giou(records: Sequence[Record]) -> str:
     """Strict, in percent, of the records so far."""
     ious = [record.iou for record in records if record.status != "left_out"]
     return f"{100 * sum(ious) / len(ious):.1f}" if ious else "-"
-
-
-def _own_device(local_rank: int) -> str | None:
-    """The GPU of a process of several; None, the usual choice, where there is none."""
-    import torch  # brought by the models anyway
-
-    return f"cuda:{local_rank}" if torch.cuda.is_available() else None
 
 
 def _cut(problem: str) -> tuple[str, str]:

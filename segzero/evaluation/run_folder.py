@@ -43,6 +43,15 @@ class Process:
         local = environment.get("LOCAL_RANK")
         return cls(rank, count, None if local is None or count == 1 else int(local))
 
+    @property
+    def device(self) -> str | None:
+        """The GPU of a process of several; None, the usual choice, where there is none."""
+        if self.local_rank is None:
+            return None
+        import torch  # brought by the models anyway
+
+        return f"cuda:{self.local_rank}" if torch.cuda.is_available() else None
+
     def share(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """This process's part, in a row: questions about a picture follow each other, and stay together."""
         first, after = (len(samples) * rank // self.count for rank in (self.rank, self.rank + 1))

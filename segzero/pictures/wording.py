@@ -25,7 +25,8 @@ def summary(result: Result) -> str:
     """The headline, the time it took, and how much the model wrote or how far its answers agree."""
     agree = result.confidence
     last = plural(result.tokens, "token") if agree is None else f"agreement {agree:.2f}"
-    return f"{headline(result)} · {result.seconds['total']:.1f} s · {last}"
+    known = [last] if result.tokens or agree is not None else []  # answers of a batch are not counted
+    return " · ".join([headline(result), f"{result.seconds['total']:.1f} s", *known])
 
 
 def details(result: Result) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from segzero.contract import MINI, STOPPED, Event, Finished, Located, Result, Segmented, Target, Thinking
-from segzero.pictures import load_picture
+from segzero.pictures import PictureError, load_picture
 
 THOUGHT = "The question asks for a side of the picture. I look along its width and compare the halves."
 FIRST_WORDS = "The question asks"
@@ -98,6 +98,13 @@ class FakePipeline:
     def run(self, image: Image.Image, question: str) -> Result:
         *_, last = self.stream(image, question)
         return last.result
+
+    def run_each(self, images, question: str, *, at_once: int = 16) -> Iterator[tuple[int, object]]:
+        for index, image in enumerate(images):
+            try:
+                yield index, self.run(image, question)
+            except PictureError as error:
+                yield index, error
 
     def refine(self, result: Result, index: int, add=(), remove=(), box=None) -> Result:
         """What is clicked joins or leaves the mask, a band of 21 columns a click; a box is its own mask."""

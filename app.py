@@ -25,9 +25,11 @@ if os.environ.get("SPACES_ZERO_GPU"):
     import spaces  # before anything that might start CUDA
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from page.api import MAX_UPLOAD_BYTES, SLOT, Api, add_endpoints, why_no_mcp
 from page.corrections import Corrections
+from page.door import Door, hosts_of
 from page.downloads import Download
 from page.examples import FOLDER, Example, read_examples
 from page.listeners import Listeners
@@ -200,6 +202,8 @@ def corrections_folder(args: argparse.Namespace) -> Path | None:
 
 def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) -> tuple:
     """Start serving the page, and the tool for MCP; options as of gr.Blocks.launch."""
+    others = [os.environ.get("SPACE_HOST", ""), os.environ.get("GRADIO_ROOT_PATH", "")]
+    hosts = hosts_of(options.get("server_name"), share=options.get("share", False), others=others)
     if missing := why_no_mcp(auth):
         print(f"There is no MCP here: {missing}.")
     return page.launch(
@@ -214,6 +218,7 @@ def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) ->
         mcp_server=not missing,
         auth=auth,
         state_session_capacity=MAX_SESSIONS,
+        app_kwargs={"middleware": [Middleware(Door, page=page, hosts=hosts)]},
         **options,
     )
 

@@ -15,25 +15,27 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from page.uploads import FOLDER as UPLOADS
 from page.uploads import KEPT_S as UPLOADS_KEPT_S
-from page.uploads import keep_clean
+from page.uploads import Uploads, keep_clean, make_folder, own_folder
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads these when it is imported
-os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS)
+os.environ["GRADIO_TEMP_DIR"] = own_folder(os.environ.get("GRADIO_TEMP_DIR"))
 
 if os.environ.get("SPACES_ZERO_GPU"):
     import spaces  # before anything that might start CUDA
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from page.api import MAX_UPLOAD_BYTES, SLOT, Api, add_endpoints, why_no_mcp
 from page.corrections import Corrections
-from page.downloads import Download, take
+from page.door import Door, hosts_of
+from page.downloads import Download
 from page.examples import FOLDER, Example, read_examples
 from page.listeners import Listeners
 from page.look import FAVICON, Header, head, theme
 from page.picture_input import PictureInput
+from page.pixels import Pixels
 from page.stage import Stage
 from page.visit import Visit
 from page.zero_gpu import Borrowing
@@ -43,6 +45,8 @@ from segzero.hub import ModelError
 from segzero.pipeline import Pipeline
 
 ON_SPACE = "SPACE_ID" in os.environ
+MAX_WAITING = 32  # questions, at the door and in the queue
+MAX_SESSIONS = 1000  # of which something is remembered
 CORRECTIONS = Path("runs/corrections")
 STOPPED = 130  # the exit code that shells know of Ctrl-C
 GPU_S = 60  # how long a ZeroGPU Space lends its GPU for one question, at most
@@ -75,19 +79,22 @@ def build_page(pipeline: Pipeline, corrections: Path | None = None) -> gr.Blocks
     gr.set_static_paths([FOLDER])
     with gr.Blocks(title="Seg-Zero", fill_width=True, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as page:
         Header(pipeline.preset, elem_id="header")
-        widgets = lay_out(examples, saves=corrections is not None)
-        kept = Corrections(corrections) if corrections else None
-        connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE, kept))
-        add_endpoints(page, Api(pipeline))
-    return page.queue(max_size=32, api_open=False)  # not open: nobody gets past the queue
+        pictures = [example.picture for example in examples]
+        uploads = Uploads(Path(os.environ["GRADIO_TEMP_DIR"]), page.upload_file_set, pictures)
+        widgets = lay_out(examples, uploads, saves=corrections is not None)
+        pixels, kept = Pixels(uploads), Corrections(corrections) if corrections else None
+        connect(widgets, Listeners(pipeline, examples, widgets.stage.GRADIO_CACHE, pixels, kept))
+        add_endpoints(page, Api(pipeline, pixels, uploads))
+    return page.queue(max_size=MAX_WAITING, api_open=False)  # not open: nobody gets past the queue
 
 
-def lay_out(examples: list[Example], *, saves: bool) -> Widgets:
+def lay_out(examples: list[Example], uploads: Uploads, *, saves: bool) -> Widgets:
     """The picture on the left, the conversation on the right; on a phone, one below the other."""
     visit = gr.State(Visit(), time_to_live=UPLOADS_KEPT_S)
     with gr.Row(elem_id="columns", equal_height=False):
         with gr.Column(scale=6, min_width=340, elem_id="left"):
             picture = PictureInput(
+                uploads,
                 sources=["upload", "clipboard", "webcam"],
                 placeholder="# Drop a picture\nor paste one, or take a photo",
                 show_label=False,
@@ -155,7 +162,7 @@ def connect(widgets: Widgets, on: Listeners) -> None:
     for wish in ("correct", "undo", "save", "inspect"):
         trigger, listener = getattr(w.stage, wish), getattr(on, wish)
         trigger(listener, [w.visit], [w.stage], trigger_mode="multiple", concurrency_id="hand", **QUIET)
-    w.stage.take(take, [w.visit], [w.stage, Download()], **QUIET)
+    w.stage.take(on.take, [w.visit], [w.stage, Download()], **QUIET)
     w.chat.clear(on.clear, None, w.all, cancels=answers, queue=False, **QUIET)
 
 
@@ -195,6 +202,8 @@ def corrections_folder(args: argparse.Namespace) -> Path | None:
 
 def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) -> tuple:
     """Start serving the page, and the tool for MCP; options as of gr.Blocks.launch."""
+    others = [os.environ.get("SPACE_HOST", ""), os.environ.get("GRADIO_ROOT_PATH", "")]
+    hosts = hosts_of(options.get("server_name"), share=options.get("share", False), others=others)
     if missing := why_no_mcp(auth):
         print(f"There is no MCP here: {missing}.")
     return page.launch(
@@ -208,6 +217,8 @@ def serve(page: gr.Blocks, *, auth: tuple[str, str] | None = None, **options) ->
         ssr_mode=False,
         mcp_server=not missing,
         auth=auth,
+        state_session_capacity=MAX_SESSIONS,
+        app_kwargs={"middleware": [Middleware(Door, page=page, hosts=hosts)]},
         **options,
     )
 
@@ -225,7 +236,13 @@ def main() -> int:
     except (ModelError, PresetError) as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
-    keep_clean(Path(os.environ["GRADIO_TEMP_DIR"]))
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    try:
+        make_folder(uploads)
+    except OSError as error:
+        print(f"app.py: no place for uploads: {error}", file=sys.stderr)
+        return 1
+    keep_clean(uploads)
     try:
         serve(page, server_name=args.host, server_port=args.port, share=args.share, auth=args.auth)
     except OSError:

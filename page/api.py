@@ -1,14 +1,13 @@
 """The page's answers for programs: gradio_client, plain HTTP and MCP; docs/api.md shows how each is called.
 
 with gr.Blocks() as page:
-    add_endpoints(page, Api(pipeline))
+    add_endpoints(page, Api(pipeline, pixels, uploads))
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -17,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
+from page.pixels import Pixels
+from page.uploads import Uploads
 from segzero.contract import (
     Event,
     Finished,
@@ -29,7 +31,7 @@ from segzero.contract import (
     check_question,
 )
 from segzero.hub import ModelError
-from segzero.pictures import PictureError, load_picture, to_json
+from segzero.pictures import PictureError, to_json
 from segzero.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -38,28 +40,33 @@ MAX_UPLOAD_BYTES = 20_000_000
 SLOT = {"concurrency_id": "model", "concurrency_limit": 1}
 """The one place at the model: whatever asks it, page or program, waits in the same queue."""
 UPDATES_PER_SECOND = 12
+PARAMETERS = ("image", "question")
+"""Of both endpoints."""
+FILE = {"_type": "gradio.FileData"}
 
 
 class Api:
-    """pipeline: who answers. It remembers nothing between two calls."""
+    """pipeline: who answers; pixels, uploads: of all visitors. It remembers nothing between two calls."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-        self._decoding = threading.Lock()  # pictures are checked before they wait: one in memory at a time
+    def __init__(self, pipeline: Pipeline, pixels: Pixels, uploads: Uploads) -> None:
+        self._pipeline, self._pixels, self._uploads = pipeline, pixels, uploads
 
     def check(self, image: dict, question: str) -> list[dict[str, Any]]:
-        """Before a call waits in the queue: what is wrong with picture and question. To HTTP, status 422."""
+        """Before a call waits in the queue: what is wrong with picture and question. To HTTP, status 422.
+
+        The picture is not decoded for a question that is refused.
+        """
         asked = _verdict(lambda: check_question(question))
-        with self._decoding:
-            return [_verdict(lambda: load_picture(uploaded(image))), asked]
+        seen = _verdict(lambda: self._picture(image)) if asked["is_valid"] else gr.validate(True, "")
+        return [seen, asked]
 
     def segment(self, image: gr.FileData, question: str) -> Iterator[dict]:
         """Find what a question about a picture means; yields what is known so far, at last everything."""
-        events = self._pipeline.stream(uploaded(image), question)
         try:
+            events = self._pipeline.stream(self._picture(image), question)
             with closing(events):  # a caller who cancels stops the model
                 yield from states(events)
-        except ModelError as error:
+        except (ModelError, PictureError, QuestionError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:  # the caller reads one line, the log holds it all
             log.exception("No answer to a program")
@@ -79,6 +86,9 @@ class Api:
         """
         *_, last = self.segment(image, question)
         return json.dumps(last, ensure_ascii=False)
+
+    def _picture(self, image: object) -> Image.Image:
+        return self._pixels.load(uploaded(image, self._uploads))
 
     segment._mcp_type = "stream"  # no tool: what MCP hands on is text, so it has a tool of its own
 
@@ -122,16 +132,23 @@ def states(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
         yield {"status": status, "thinking": thinking, "targets": list(targets.values())}
 
 
-def uploaded(image: object) -> str:
+def picture_of(image: object) -> dict[str, Any] | None:
+    """What names a file, with nothing else in it; None for anything that is no such thing."""
+    if isinstance(image, dict) and isinstance(image.get("path"), str) and image.get("meta") == FILE:
+        return {"path": image["path"], "meta": FILE}
+    return None
+
+
+def uploaded(image: object, uploads: Uploads) -> str:
     """The path of an uploaded file. Raises PictureError for anything else, and for a file that is too large.
 
     Gradio has made sure of the path only where the value says that it is a file: a bare path, were it taken,
-    would name any file of the server's.
+    would name any file of the server's. And all below its folder is an upload to Gradio.
     """
-    if not isinstance(image, dict) or image.get("meta") != {"_type": "gradio.FileData"}:
+    if picture_of(image) is None or not uploads.keeps(image["path"]):
         raise PictureError('upload a file, then send {"path": …, "meta": {"_type": "gradio.FileData"}}')
     path = Path(image["path"])
-    if path.is_file() and path.stat().st_size > MAX_UPLOAD_BYTES:
+    if path.stat().st_size > MAX_UPLOAD_BYTES:
         raise PictureError(
             f"{path.name}: more than {MAX_UPLOAD_BYTES // 1_000_000} MB; make it smaller and try again"
         )

@@ -1,7 +1,7 @@
 """Taking an answer away: one zip of masks, cut-outs, overlay and JSON, made when it is asked for.
 
 download = Download()
-stage.take(take, [visit], [stage, download])
+yield from take(visit, result_of)           # -> stage, download
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from gradio.utils import get_upload_folder
 
 from page.stage import View
 from page.visit import Visit
-from segzero.pictures import save_zip
+from segzero.contract import Result
+from segzero.pictures import PictureError, save_zip
 
 # A value that has come from the server is handed to the browser's own downloads, at once.
 _SCRIPT = """
@@ -62,18 +63,27 @@ class Download(gr.HTML):
         return {"type": "object"}
 
 
-def take(visit: Visit) -> Iterator[tuple[View | None, Any]]:
-    """-> stage, download: everything about the answer that the stage shows, at the picture's full size."""
-    if visit.result is None:
+def take(visit: Visit, result_of: Callable[[Visit], Result]) -> Iterator[tuple[View | None, Any]]:
+    """-> stage, download: everything about the answer that the stage shows, at the picture's full size.
+
+    result_of: finds it with its picture; raises PictureError.
+    """
+    if visit.record is None:
         visit.tell("Nothing to take away here", "bad")
         yield visit.view, gr.skip()
         return
     visit.tell("Packing…")
     yield visit.view, gr.skip()
-    buffer = io.BytesIO()
-    save_zip(visit.result, buffer)
-    name = name_of(visit.result.question)
-    path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
+    try:
+        result = result_of(visit)
+        buffer = io.BytesIO()
+        save_zip(result, buffer)
+        name = name_of(result.question)
+        path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
+    except (PictureError, OSError) as error:
+        visit.tell(f"Not packed: {error}", "bad")
+        yield visit.view, gr.skip()
+        return
     visit.tell(f"Zip of {buffer.tell() / 1e6:.1f} MB")
     yield visit.view, Parcel(path, name, time.time())
 

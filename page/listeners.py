@@ -14,19 +14,24 @@ from typing import Any
 import gradio as gr
 
 from page.corrections import Corrections
+from page.downloads import take
 from page.examples import Example
 from page.inspector import inspect
+from page.pixels import Pixels
 from page.stage import View
-from page.visit import Visit
-from segzero.contract import QuestionError, check_question
+from page.visit import MAX_TURNS, Visit
+from segzero.contract import QuestionError, Result, check_question
 from segzero.hub import ModelError
-from segzero.pictures import PictureError, load_picture, plural
+from segzero.pictures import PictureError, from_json, plural
 from segzero.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
 UPDATES_PER_SECOND = 12  # as smooth as it needs to look; the words in between arrive together
 PATIENCE_S = 0.4  # an answer has this long to end by itself after Stop
+MAX_PX = 1e6  # no place in a picture is farther out
+GONE = "That picture is not among this page's uploads, or no longer. Add it again."
+FORGOTTEN = "That answer is gone: a picture is kept for an hour, and the oldest answers give way to new ones."
 FAULT = "Something went wrong here. The server's log says what."
 ASKING = {"submit_btn": "Ask", "stop_btn": False}
 ANSWERING = {"value": "", "submit_btn": False, "stop_btn": "Stop"}
@@ -35,7 +40,8 @@ ANSWERING = {"value": "", "submit_btn": False, "stop_btn": "Stop"}
 class Listeners:
     """pipeline: who answers; examples: in the order of their cards; cache: folder of the stage's pictures.
 
-    corrections: where they are kept; None when nobody may write to the server's disk.
+    pixels: of all visitors. corrections: where they are kept; None when nobody may write to the server's
+    disk.
     """
 
     def __init__(
@@ -43,32 +49,36 @@ class Listeners:
         pipeline: Pipeline,
         examples: list[Example],
         cache: str,
+        pixels: Pixels,
         corrections: Corrections | None = None,
     ) -> None:
         self._pipeline, self._examples, self._cache = pipeline, examples, cache
-        self._corrections = corrections
+        self._pixels, self._corrections = pixels, corrections
 
     def check(self, source: str | None, question: str, visit: Visit) -> list[dict[str, Any]]:
         """Before anything waits in the queue: what is wrong with the picture, and with the question."""
-        return [
-            _verdict(_picture_problem(source, visit)),
-            _verdict(_question_problem(question)),
-            gr.validate(True, ""),
-        ]
+        picture, asked = self._problems(source, question, visit)
+        return [_verdict(picture), _verdict(asked), gr.validate(True, "")]
 
     def begin(self, source: str | None, question: str, visit: Visit) -> tuple:
         """-> Widgets.all: the picture gives way to the stage, Send to Stop."""
-        visit.ask(visit.source or source, question.strip(), self._cache)
+        if problem := next(filter(None, self._problems(source, question, visit)), ""):
+            raise gr.Error(problem, print_exception=False)  # it came past `check`, or the picture went since
+        source = visit.source or source
+        visit.ask(source, check_question(question), self._pixels.load(source), self._cache)
         return self._staged(visit, ANSWERING)
 
     def answer(self, visit: Visit) -> Iterator[tuple]:
-        """-> chat, stage, again and again while the model answers."""
+        """-> chat, stage, again and again while the model answers what `begin` has begun."""
         cancel = visit.cancel
+        if cancel is None or visit.answering or not visit.busy:
+            return
         try:
-            events = self._pipeline.stream(visit.image, visit.question, cancel=cancel)
+            image = self._pixels.load(visit.source)
+            events = self._pipeline.stream(image, visit.question, cancel=cancel)
             for _ in paced(visit.follow(events)):
                 yield visit.chat, visit.view
-        except ModelError as error:
+        except (ModelError, PictureError) as error:
             visit.stop(str(error))
         except Exception:  # whatever it was, the visitor's page goes on, and the server's log has it in full
             log.exception("No answer to a question")
@@ -91,16 +101,13 @@ class Listeners:
 
     def correct(self, wish: gr.EventData, visit: Visit) -> View | None:
         """-> stage, after a click or a new box for an object's mask."""
-        if visit.result is None:
+        if visit.record is None:
             return visit.view
-        index, box = int(wish.number) - 1, getattr(wish, "box", None)
-        if box is not None:
-            change = {"box": tuple(float(value) for value in box)}
-        else:
-            change = {"add" if wish.add else "remove": [(float(wish.x), float(wish.y))]}
         try:
-            visit.correct(self._pipeline.refine(visit.result, index, **change), index)
-        except (ValueError, ModelError) as error:
+            result = self._result(visit)
+            index, change = _correction(wish, result)
+            visit.correct(self._pipeline.refine(result, index, **change), index)
+        except (ValueError, ModelError) as error:  # PictureError is a ValueError
             visit.tell(str(error), "bad")
         return visit.view
 
@@ -111,37 +118,47 @@ class Listeners:
 
     def save(self, visit: Visit) -> View | None:
         """-> stage, after its masks were kept as training data."""
-        if self._corrections is None or visit.result is None:
+        if self._corrections is None or visit.record is None:
             return visit.view
         try:
-            kept = self._corrections.add(visit.result, visit.source)
+            kept = self._corrections.add(self._result(visit), visit.source)
             visit.tell(f"Saved: {plural(kept, 'question')} in {self._corrections.folder}")
         except (ValueError, OSError) as error:
             visit.tell(f"Not saved: {error}", "bad")
         return visit.view
 
+    def take(self, visit: Visit) -> Iterator[tuple]:
+        """-> stage, download."""
+        yield from take(visit, self._result)
+
     def inspect(self, wish: gr.EventData, visit: Visit) -> View | None:
         """-> stage, with what is behind the answer."""
-        if visit.result is None:
+        number = _whole(wish, "number")
+        if visit.record is None or number is None:
             return visit.view
         try:
-            found = inspect(self._pipeline, visit.result, int(wish.number) - 1)
+            found = inspect(self._pipeline, self._result(visit), number - 1)
             visit.view = replace(visit.view, inspection=found)
-        except ModelError as error:
+        except (ModelError, PictureError) as error:
             visit.tell(str(error), "bad")
         return visit.view
 
     def recall(self, wish: gr.EventData, visit: Visit) -> tuple:
         """-> Widgets.all: the answer whose number was asked for."""
-        return self._recall(visit, int(wish.number) - 1)
+        number = _whole(wish, "number")
+        return self._recall(visit, None if number is None else number - 1)
 
-    def pick(self, chosen: gr.SelectData, visit: Visit) -> tuple:
+    def pick(self, chosen: gr.EventData, visit: Visit) -> tuple:
         """-> Widgets.all: the answer whose message was clicked in the conversation."""
-        return self._recall(visit, visit.turn_at(chosen.index))
+        index = _whole(chosen, "index")
+        return self._recall(visit, None if index is None else visit.turn_at(index))
 
-    def example(self, chosen: gr.SelectData) -> tuple[str, str]:
-        """-> picture, question of the card that was clicked."""
-        example = self._examples[chosen.index]
+    def example(self, chosen: gr.EventData) -> tuple:
+        """-> picture, question of the card that was clicked; nothing new for what is no card."""
+        index = _whole(chosen, "index")
+        if index is None or index >= len(self._examples):
+            return gr.skip(), gr.skip()
+        example = self._examples[index]
         return str(example.picture), example.question
 
     def another(self, visit: Visit) -> tuple:
@@ -152,13 +169,32 @@ class Listeners:
         """-> Widgets.all: as if the visitor had just come."""
         return self._ready(Visit())
 
-    def _recall(self, visit: Visit, number: int) -> tuple:
-        if visit.busy or number == visit.at:
+    def _result(self, visit: Visit) -> Result:
+        """What the stage shows, about its picture, so that it can be corrected. Raises PictureError."""
+        return from_json(visit.record, self._pixels.load(visit.source))
+
+    def _problems(self, source: str | None, question: str, visit: Visit) -> tuple[str, str]:
+        """What is wrong with the picture, and with the question; no picture is decoded for a bad question."""
+        asked = _question_problem(question, visit)
+        if not visit.source and not source:
+            return ("Add a picture first." if source is None else GONE), asked
+        if asked:
+            return "", asked
+        try:
+            self._pixels.load(visit.source or source)
+        except PictureError as error:  # the picture's own field is hidden while the stage shows it
+            return ("", GONE) if visit.source else (str(error), "")
+        return "", ""
+
+    def _recall(self, visit: Visit, number: int | None) -> tuple:
+        if visit.busy or number is None or number == visit.at:
             return (visit, *[gr.skip()] * 5)
         try:
-            visit.recall(number, self._cache)
+            if not 0 <= number < len(visit.turns):
+                raise IndexError(number)
+            visit.recall(number, self._pixels.load(visit.turns[number].source), self._cache)
         except (IndexError, PictureError):
-            gr.Warning("That picture is gone: uploads are deleted after an hour.")
+            gr.Warning(FORGOTTEN)
             return (visit, *[gr.skip()] * 5)
         return self._staged(visit, ASKING)
 
@@ -181,24 +217,44 @@ def paced(steps: Iterable[object]) -> Iterator[None]:
             yield
 
 
-def _picture_problem(source: str | None, visit: Visit) -> str:
-    if visit.image is not None:  # on the stage already
-        return ""
-    if not source:
-        return "Add a picture first."
-    try:
-        load_picture(source)
-    except PictureError as error:
-        return str(error)
-    return ""
-
-
-def _question_problem(question: str) -> str:
+def _question_problem(question: str, visit: Visit) -> str:
+    if visit.busy:
+        return "An answer is under way. Wait for it, or stop it."
+    if len(visit.turns) >= MAX_TURNS:
+        return f"A conversation has at most {MAX_TURNS} questions. Clear it to go on."
     try:
         check_question(question)
     except QuestionError as error:
         return str(error)
     return ""
+
+
+def _told(wish: gr.EventData) -> dict[str, Any]:
+    """What the browser, or whoever speaks in its place, says of an event: anything."""
+    return wish._data if isinstance(wish._data, dict) else {}
+
+
+def _whole(wish: gr.EventData, name: str) -> int | None:
+    """A whole number, 0 or more, that an event tells; None when it tells none."""
+    value = _told(wish).get(name)
+    return value if type(value) is int and 0 <= value < MAX_PX else None
+
+
+def _correction(wish: gr.EventData, result: Result) -> tuple[int, dict[str, Any]]:
+    """The object's index, and what Pipeline.refine shall change. Raises ValueError for anything else."""
+    told, number = _told(wish), _whole(wish, "number")
+    if not number or number > len(result.targets):
+        raise ValueError("There is no such object.")
+    box, places = told.get("box"), [told.get("x"), told.get("y")]
+    if isinstance(box, list) and len(box) == 4 and all(map(_is_place, box)):
+        return number - 1, {"box": tuple(map(float, box))}
+    if box is None and all(map(_is_place, places)):
+        return number - 1, {"add" if told.get("add") is True else "remove": [tuple(map(float, places))]}
+    raise ValueError("That is no place in the picture.")
+
+
+def _is_place(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) < MAX_PX  # NaN is not less than anything
 
 
 def _verdict(problem: str) -> dict[str, Any]:

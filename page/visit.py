@@ -1,10 +1,11 @@
 """One visitor's conversation: what the pipeline's events do to the chat and to the stage.
 
-    visit.ask("photo.jpg", "What keeps the rain off?", cache)
-    for _ in visit.follow(pipeline.stream(visit.image, visit.question, cancel=visit.cancel)):
+    visit.ask("photo.jpg", "What keeps the rain off?", image, cache)
+    for _ in visit.follow(pipeline.stream(image, visit.question, cancel=visit.cancel)):
         show(visit.chat, visit.view)
 
-A Visit lives on the server, in gr.State. What the browser sends back of chat or stage is never read.
+A Visit lives on the server, in gr.State. What the browser sends back of chat or stage is never read. It holds
+no pixels, whether of pictures (page/pixels.py) or of masks: many visits are in memory at once.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from typing import Any
 from PIL import Image
 
 from page.stage import View
-from page.turns import Before, Turn
+from page.turns import Before, Turn, within_bounds
 from segzero.contract import STOPPED, Event, Finished, Located, Result, Segmented, Thinking
-from segzero.pictures import headline, load_picture, plural
+from segzero.pictures import from_json, headline, plural, to_json
 
 Message = dict[str, Any]
+
+MAX_TURNS = 100  # questions in one conversation
+MAX_UNDONE = 30  # corrections that can be taken back
 
 TONES = {"ok": "good", "no_target": "empty", "unreadable": "bad"}
 
@@ -32,18 +36,18 @@ TONES = {"ok": "good", "no_target": "empty", "unreadable": "bad"}
 class Visit:
     """What one visitor has asked and sees.
 
-    source: the file of the picture; image: the picture, upright RGB; both empty before the first question.
-    chat: the messages so far; view: what the stage shows; result: what it is of, once that is there.
+    source: the file of the picture; empty before the first question.
+    chat: the messages so far; view: what the stage shows; record: the result it is of, as JSON, once that is
+    there.
     turns: all questions so far; at: which of them the stage shows. done: corrections that can be taken back.
     cancel: ends the answer when set; answering: whether one is being given.
     """
 
     source: str = ""
-    image: Image.Image | None = None
     question: str = ""
     chat: list[Message] = field(default_factory=list)
     view: View | None = None
-    result: Result | None = None
+    record: dict[str, Any] | None = None
     turns: list[Turn] = field(default_factory=list)
     at: int = -1
     done: list[Before] = field(default_factory=list)
@@ -54,13 +58,18 @@ class Visit:
     def busy(self) -> bool:
         return self.view is not None and self.view.state == "busy"
 
-    def ask(self, source: str, question: str, cache: str) -> None:
-        """Begin a turn about the picture in file `source`. Raises PictureError."""
+    @property
+    def result(self) -> Result | None:
+        """What the stage shows, without its picture."""
+        return from_json(self.record) if self.record else None
+
+    def ask(self, source: str, question: str, image: Image.Image, cache: str) -> None:
+        """Begin a turn about the picture `image` of file `source`."""
         self._put_away()
-        if source != self.source:  # a picture asked about again stays the same object, embedded already
-            self.image, self.source, self.view = load_picture(source), source, None
-        view = self.view.cleared().kept(self.image, cache) if self.view else View.of(self.image, cache)
-        self.question, self.result, self.done, self.cancel = question, None, [], threading.Event()
+        if source != self.source:
+            self.source, self.view = source, None
+        view = self.view.cleared().kept(image, cache) if self.view else View.of(image, cache)
+        self.question, self.record, self.done, self.cancel = question, None, [], threading.Event()
         self.turns = [*self.turns, Turn(len(self.chat), source, question)]
         self.at = len(self.turns) - 1
         self.view = replace(view.saying("Waiting for the model…"), number=self.at + 1, count=self.at + 1)
@@ -113,36 +122,38 @@ class Visit:
 
     def correct(self, result: Result, index: int) -> None:
         """Show the result that a correction of object `index` has led to."""
-        self.done = [*self.done, Before.of(self.result, index)]
+        if self.record is None:  # another question was asked meanwhile
+            return
+        self.done = [*self.done, Before.of(self.record, index)][-MAX_UNDONE:]
+        self.record = to_json(result)
         self._change(result, index, f"Object {index + 1} corrected in {result.seconds['refine']:.2f} s")
 
     def undo(self) -> None:
         """Take the last correction back."""
-        if not self.done or self.result is None:
+        if not self.done or self.record is None:
             return
         *self.done, last = self.done
-        self._change(last.restored(self.result), last.index, f"Object {last.index + 1} as it was before")
+        self.record = last.restored(self.record)
+        self._change(self.result, last.index, f"Object {last.index + 1} as it was before")
 
     def tell(self, status: str, tone: str = "good") -> None:
         """Put a word on the stage, after an answer."""
         if self.view is not None and not self.busy:
             self.view = self.view.saying(status, "done", tone)
 
-    def recall(self, number: int, cache: str) -> None:
-        """Show the answer to question `number` (from 0) again; it can be corrected and asked about further.
+    def recall(self, number: int, image: Image.Image, cache: str) -> None:
+        """Show the answer to question `number` (from 0) about the picture `image` again.
 
-        Raises IndexError when there is none, and PictureError when its picture is gone.
+        It can be corrected and asked about further. Raises IndexError when there is none, or none any more.
         """
-        if not 0 <= number < len(self.turns):
-            raise IndexError(f"There is no question {number}.")
+        if not 0 <= number < len(self.turns) or self.turns[number].view is None:
+            raise IndexError(f"There is no answer {number}.")
         self._put_away()
         turn = self.turns[number]
-        if turn.source != self.source:
-            self.image, self.source = load_picture(turn.source), turn.source
-        self.result, self.done = turn.result(self.image), []
+        self.source, self.record, self.done = turn.source, turn.record, []
         self.question, self.at = turn.question, number
-        view = turn.view.kept(self.image, cache)
-        self.view = replace(view, count=len(self.turns), undoable=False, inspection=None)
+        view = turn.view.kept(image, cache)
+        self.view = replace(view, count=len(self.turns), undoable=False)
 
     def turn_at(self, message: int) -> int:
         """Which question the message `message` of the chat belongs to, from 0."""
@@ -157,17 +168,17 @@ class Visit:
     def _put_away(self) -> None:
         """Keep what the stage shows with its question, as it is now."""
         if self.at >= 0 and self.view is not None:
-            kept = self.turns[self.at].put_away(self.view, self.result)
-            self.turns = [*self.turns[: self.at], kept, *self.turns[self.at + 1 :]]
+            turns = list(self.turns)
+            turns[self.at] = turns[self.at].put_away(self.view, self.record)
+            self.turns = within_bounds(turns, self.at)
 
     def _change(self, result: Result, index: int, status: str) -> None:
-        self.result = result
         of_object = (result.targets[index], result.masks[index], result.scores[index])
         view = self.view.with_object(index, *of_object, clicks=result.clicks.get(index, ()))
         self.view = replace(view.saying(status, "done"), undoable=bool(self.done), inspection=None)
 
     def _finish(self, chat: list[Message], result: Result) -> None:
-        self.result = result
+        self.record = to_json(result)
         stopped = result.problem == STOPPED
         found = headline(result)
         if stopped:

@@ -5,14 +5,16 @@ python -m pytest tests/browser
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import segzero
-from segzero.contract import Located, Segmented, Thinking
-from tests.shared.fakes import FIRST_WORDS, THOUGHT, FakePipeline, after, never
+from segzero.contract import Finished, Located, Segmented, Thinking
+from segzero.pictures import load_picture
+from tests.shared.fakes import FIRST_WORDS, THOUGHT, FakePipeline, after, never, result_of
 from tests.shared.serving import eventually
 
 from .conftest import DONE, opening, serving
@@ -187,3 +189,59 @@ def test_the_bundled_models_answer_an_example(browser, tmp_path: Path, screensho
         tab.page.click(".inspector .close")
         assert tab.page.locator("[data-do=save]").is_hidden()  # no folder was given
         screenshot(tab, "mini")
+
+
+PAYLOADS = [
+    "<img src=https://example.org/i.png onerror=document.title='ran'>",
+    "<script>document.title='ran'</script>",
+    "<svg onload=document.title='ran'>",
+    "<iframe srcdoc=\"<script>parent.document.title='ran'</script>\"></iframe>",
+    "[x](javascript:document.title='ran') ![](https://example.org/m.png)",
+    "${document.title='ran'} {{document.title='ran'}}",
+    "</think><style>@import 'https://example.org/s.css'</style>",
+]
+
+
+def test_no_words_run_wherever_they_are_shown(open_tab, tmp_path: Path, picture: Path, pipeline, monkeypatch):
+    """In a picture's name, question, thought, raw answer, label and problem; live, and looked into."""
+    words = " left ".join(PAYLOADS)
+
+    def stream(image, question, *, cancel):
+        result = replace(result_of(image.size, "left", question=question, raw=words), thinking=words)
+        target = replace(result.targets[0], label=words)
+        result = replace(result, targets=[target], problem=words, picture=load_picture(image))
+        yield Thinking(words)
+        yield Located(0, target)
+        yield Segmented(0, target, result.masks[0], 0.9)
+        yield Finished(result)
+
+    monkeypatch.setattr(pipeline, "stream", stream)
+    named = tmp_path / "<img src=x onerror=document.title='ran'>.png"
+    named.write_bytes(picture.read_bytes())
+    tab = open_tab()
+    title = tab.page.title()
+    tab.upload(named)
+    tab.page.fill("#question textarea", words)
+    tab.page.press("#question textarea", "Enter")
+    tab.wait_for_end()
+    tab.wait_for(PAYLOADS[0])
+    tab.do("inspect")
+    tab.wait_for(PAYLOADS[0], ".inspector")
+    tab.page.click(".inspector .close")
+    for question in ("What is left?", words):  # and when an earlier answer is shown again
+        tab.page.fill("#question textarea", question)
+        tab.page.press("#question textarea", "Enter")
+        tab.wait_for_end()
+    tab.do("earlier")
+    tab.page.wait_for_timeout(500)
+    assert tab.page.title() == title and "ran" not in title
+    assert not [url for url in tab.requests if "example.org" in url] and not tab.errors
+    bad = tmp_path / "<svg onload=document.title='ran'>.png"
+    bad.write_bytes(b"junk")
+    tab.do("another")
+    tab.page.set_input_files("#picture input[type=file]", bad)
+    tab.page.wait_for_selector("#picture button[aria-label*=Remove], #picture button[aria-label*=Clear]")
+    tab.page.fill("#question textarea", "What is left?")
+    tab.page.press("#question textarea", "Enter")
+    tab.page.wait_for_selector("text=not a picture")
+    assert tab.page.title() == title

@@ -19,7 +19,9 @@ import app
 from page.examples import read_examples
 from page.listeners import Listeners, paced
 from page.look import head
+from page.pixels import Pixels
 from page.stage import MAX_SIDE_PX, Stage, View, mask_uri
+from page.uploads import Uploads
 from page.visit import Visit
 from tests.shared.fakes import THOUGHT, FakePipeline, half
 
@@ -35,7 +37,7 @@ def photo(tmp_path: Path) -> str:
 
 @pytest.fixture
 def on(tmp_path: Path) -> Listeners:
-    return Listeners(FakePipeline(), [], str(tmp_path / "cache"))
+    return Listeners(FakePipeline(), [], str(tmp_path / "cache"), Pixels(Uploads(tmp_path)))
 
 
 def ask(on: Listeners, source: str, question: str, visit: Visit | None = None) -> tuple[Visit, list[tuple]]:
@@ -100,7 +102,7 @@ def test_a_fault_ends_the_turn_and_not_the_page(on: Listeners, photo: str, caplo
 
 def test_stop_keeps_what_is_there_and_stops_the_model(tmp_path: Path, photo: str):
     pipeline = FakePipeline()
-    on = Listeners(pipeline, [], str(tmp_path))
+    on = Listeners(pipeline, [], str(tmp_path), Pixels(Uploads(tmp_path)))
     visit = on.begin(photo, "What is left?", Visit())[0]
     answer = on.answer(visit)
     for _ in range(3):
@@ -123,9 +125,9 @@ def test_settling_after_an_answer_changes_nothing(on: Listeners, photo: str):
 
 def test_a_second_question_keeps_the_first_and_the_picture(on: Listeners, photo: str):
     visit, _ = ask(on, photo, "What is left?")
-    image = visit.image
+    source = visit.source
     visit, _ = ask(on, photo, "What is right?", visit)
-    assert visit.image is image
+    assert visit.source is source
     assert [m["content"] for m in visit.chat if m["role"] == "user"] == ["What is left?", "What is right?"]
     assert len(visit.view.objects) == 1
 
@@ -164,9 +166,9 @@ def test_two_visitors_share_nothing(on: Listeners, photo: str, tmp_path: Path):
 def test_another_picture_keeps_the_conversation_and_clear_drops_it(on: Listeners, photo: str):
     visit, _ = ask(on, photo, "What is left?")
     fresh, *_, view, chat, _ = on.another(visit)
-    assert fresh.image is None and view is None and chat == visit.chat == fresh.chat
+    assert not fresh.source and view is None and chat == visit.chat == fresh.chat
     fresh, *_, view, chat, _ = on.clear()
-    assert fresh.image is None and view is None and chat == []
+    assert not fresh.source and view is None and chat == []
 
 
 @pytest.mark.parametrize(

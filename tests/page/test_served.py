@@ -5,6 +5,9 @@ python -m pytest tests/page/test_served.py
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 import struct
 import time
 import zlib
@@ -17,26 +20,36 @@ from PIL import Image
 
 import app
 from page.api import uploaded
-from page.uploads import sweep
+from page.uploads import Uploads, make_folder, own_folder, sweep
 from segzero.pictures import PictureError
 from tests.shared.fakes import FakePipeline
 from tests.shared.serving import FILE, PATIENCE_S, Client, Site, get, post, served, temporary_uploads
+
+
+def put(folder: Path, name: str, content: bytes = b"old") -> Path:
+    """A file where Gradio would keep one of that content."""
+    path = folder / hashlib.sha256(content).hexdigest() / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
 
 # ------------------------------------------------------------------------------------- what is refused
 
 
 @pytest.mark.parametrize(
-    "image", [None, "/etc/passwd", {"path": "/etc/passwd"}, {"path": "x", "meta": {}}, []]
+    "image",
+    [None, "/etc/passwd", {"path": "/etc/passwd"}, {"path": "x", "meta": {}}, {"path": 5, "meta": FILE}, []],
 )
-def test_only_an_upload_is_a_picture(image: object):
+def test_only_an_upload_is_a_picture(image: object, tmp_path: Path):
     with pytest.raises(PictureError, match="upload a file"):
-        uploaded(image)
+        uploaded(image, Uploads(tmp_path))
 
 
 def test_a_file_that_came_another_way_has_the_same_limit(tmp_path: Path):
-    (tmp_path / "large.png").write_bytes(bytes(20_000_001))
+    large = put(tmp_path, "large.png", bytes(20_000_001))
     with pytest.raises(PictureError, match=r"^large\.png: more than 20 MB"):
-        uploaded({"path": str(tmp_path / "large.png"), "meta": FILE})
+        uploaded({"path": str(large), "meta": FILE}, Uploads(tmp_path))
 
 
 def test_bad_input_has_the_right_status_and_one_line(site: Site, repo: Path, tmp_path: Path):
@@ -127,15 +140,6 @@ def test_an_upload_is_served_and_so_are_the_examples(site: Site, repo: Path):
         assert get(f"{site.address}/gradio_api/file={path}").status_code == 200
 
 
-def test_the_page_s_own_listeners_read_no_file_of_the_server_s(site: Site, repo: Path):
-    """They have no name to call them by, but a number."""
-    number = next(number for number, fn in site.page.fns.items() if fn.name == "begin")
-    image = {"path": str(repo / "assets" / "readme.webp"), "meta": FILE}
-    body = {"data": [image, "left?", None], "fn_index": number, "session_hash": "nobody"}
-    reply = post(f"{site.address}/gradio_api/queue/join", json=body)
-    assert reply.status_code == 400 and "not uploaded by a user" in reply.text
-
-
 def test_with_a_password_nothing_answers_before_the_login(site: Site, tmp_path: Path, capsys):
     with temporary_uploads(tmp_path):
         page = app.build_page(FakePipeline())
@@ -159,13 +163,79 @@ def test_with_a_password_nothing_answers_before_the_login(site: Site, tmp_path: 
 # --------------------------------------------------------------------------------- what is cleared away
 
 
-def test_what_has_lain_for_an_hour_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "deep").mkdir()
-    for path in (tmp_path / "old.png", tmp_path / "deep" / "old.png"):
-        path.write_bytes(b"old")
-    assert sweep(tmp_path, 3600) == 0
+def test_what_has_lain_for_an_hour_is_deleted_and_nothing_of_others(tmp_path: Path, monkeypatch):
+    """Whoever sets GRADIO_TEMP_DIR to a folder with files of their own keeps them."""
+    folder, outside = tmp_path / "uploads", tmp_path / "outside"
+    folder.mkdir()
+    own = [put(folder, "old.png"), put(folder, "newer.png"), folder / "tmpab12_xyz"]
+    own[2].write_bytes(b"an upload that broke off")
+    foreign = [put(tmp_path, "outside.png"), folder / "notes.txt", folder / "holiday" / "a.png"]
+    (folder / "holiday").mkdir()
+    for path in foreign[1:]:
+        path.write_bytes(b"theirs")
+    (folder / ("a" * 64)).symlink_to(foreign[0].parent)
+    (own[0].parent / "link.png").symlink_to(foreign[1])
+    assert sweep(folder, 3600) == 0
     now = time.time()
     monkeypatch.setattr("page.uploads.time.time", lambda: now + 3601)
-    assert sweep(tmp_path, 3600) == 2
-    assert [path.name for path in tmp_path.rglob("*")] == ["deep"]
-    assert sweep(tmp_path / "none", 3600) == 0
+    assert sweep(folder, 3600) == 3
+    assert not any(path.exists() for path in own) and all(path.exists() for path in foreign)
+    outside.symlink_to(foreign[0].parent.parent)
+    assert sweep(outside, 3600) == 0 and sweep(tmp_path / "none", 3600) == 0
+
+
+def test_the_folder_of_the_uploads_is_our_own(tmp_path: Path):
+    assert own_folder(str(tmp_path)) == own_folder(own_folder(str(tmp_path))) == str(tmp_path / "seg-zero")
+    make_folder(tmp_path / "seg-zero")
+    assert (tmp_path / "seg-zero").stat().st_mode & 0o077 == 0
+    (tmp_path / "link").symlink_to(tmp_path / "seg-zero")
+    with pytest.raises(OSError, match="is a link or another user's; set GRADIO_TEMP_DIR"):
+        make_folder(tmp_path / "link")
+
+
+def test_the_hour_of_an_upload_begins_anew_with_every_use(tmp_path: Path):
+    path = put(tmp_path, "used.png")
+    os.utime(path, (0, 0))
+    Uploads(tmp_path).touch(str(path))
+    assert time.time() - path.stat().st_mtime < 60
+    theirs = tmp_path / "theirs.png"
+    theirs.write_bytes(b"")
+    os.utime(theirs, (0, 0))
+    Uploads(tmp_path).touch(str(theirs))
+    assert theirs.stat().st_mtime == 0
+
+
+# ---------------------------------------------------------------------------- where nothing is fetched from
+
+INSIDE = [
+    "127.0.0.1",
+    "localhost",
+    "0.0.0.0",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0x7f000001",
+    "127.1",
+    "017700000001",
+    "user@127.0.0.1",
+]
+
+
+def test_no_address_leads_inside(site: Site):
+    """A picture may come from a public server; a server of the local network hears nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        for host in INSIDE:
+            url = f"http://{host}:{port}/a.png"
+            for image in ({"path": url, "meta": FILE}, {"path": url}, {"url": url, "path": "", "meta": FILE}):
+                assert site.ask(image).status_code in (400, 422)
+                asked = {"image": image, "question": "left?"}
+                assert post(f"{site.address}/gradio_api/call/v2/segment", json=asked).status_code in (
+                    400,
+                    422,
+                )
+            assert get(f"{site.address}/gradio_api/file={url}").status_code >= 400
+            assert get(f"{site.address}/gradio_api/proxy={url}").status_code >= 400
+        with pytest.raises(TimeoutError):  # nobody is at the door
+            server.accept()

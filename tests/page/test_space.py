@@ -56,8 +56,11 @@ def start(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    Image.new("RGB", (60, 40), "teal").save(tmp_path / "picture.png")
-    return tmp_path / "picture.png"
+    """An upload: it lies where Gradio would put it."""
+    path = tmp_path / "seg-zero" / ("0" * 64) / "picture.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (60, 40), "teal").save(path)
+    return path
 
 
 def ask(app: ModuleType, picture: Path, question: str) -> list[dict]:

@@ -17,6 +17,7 @@ from tests.shared.fakes import THOUGHT
 from tests.shared.serving import FILE, Site, get, post, stream
 
 HUGE = 10**400
+READING = ("correct", "inspect", "recall", "pick", "example")  # what an event says
 ODD_EVENTS = [
     {},
     {"number": 1, "x": 1e308, "y": -1e308, "add": True, "index": HUGE},
@@ -126,9 +127,9 @@ def test_odd_events_are_told_in_one_line(site: Site, capfd):
     session, upload = uuid4().hex, site.put(site.picture)
     assert THOUGHT in ask(site, session, upload)
     for number, name, inputs, called in everyone(site):
-        if called in ("begin", "clear", "another", "segment", "segment_picture", "cancel"):
+        if called not in READING and called not in ("answer", "settle", "stop", "undo", "save", "take"):
             continue
-        for event in ODD_EVENTS:
+        for event in ODD_EVENTS if called in READING else ODD_EVENTS[-1:]:
             body = {"fn_index": number, "data": [None] * inputs, "event_data": event, "session_hash": session}
             text = told(site, {**body, "trigger_id": 10**9, "event_id": "x", "batched": True}, name)
             assert "Traceback" not in text

@@ -153,24 +153,26 @@ def _from_opened(image: Image.Image, file: BoundedFile) -> Image.Image:
     elif image.format == "BMP" and image.tile[0][0] == "bmp_rle":  # read byte by byte
         file.seek(0)
         image.fp = io.BytesIO(file.read())
-    turned = _orientation(image) in _UPRIGHT
-    budget.reduce(image, budget.halvings(image, file_bytes=file.size, scans=scans, turned=turned))
+    costs = {"file_bytes": file.size, "scans": scans}
+    turned = _is_turned(image)
+    budget.reduce(image, budget.halvings(image, turned=turned, **costs))
     if anymap.is_slow(image):
-        return _upright(anymap.read_anymap(image, file).convert("RGB"), 1)
+        return _upright(to_rgb(anymap.read_anymap(image, file)), 1)
     rgb = to_rgb(image, bits)
     if image.format == "PNG" and png.lacks_rows(file, image):
         raise EOFError("it ends before its last row")
     orientation = _orientation(image)  # only now: decoding a TIFF turns it already
+    if orientation in _UPRIGHT and not turned:
+        budget.halvings(image, turned=True, **costs)
     return _upright(rgb, orientation)
 
 
 def _from_pillow(image: Image.Image, name: str) -> Image.Image:
     _check_size(image, name)
     with _told(image, name):
-        if getattr(image, "tile", None):  # opened, not decoded
-            turned = _orientation(image) in _UPRIGHT
-            if budget.halvings(image, file_bytes=0, scans=1, turned=turned):
-                raise budget.TooLargeError("it has too many pixels to be decoded whole")
+        opened = bool(getattr(image, "tile", None))  # and not decoded
+        if opened and budget.halvings(image, file_bytes=0, scans=1, turned=_is_turned(image)):
+            raise budget.TooLargeError("it has too many pixels to be decoded whole")
         rgb = to_rgb(image)
         return _upright(rgb.copy() if rgb is image else rgb, _orientation(image))
 
@@ -201,6 +203,13 @@ def _told(image: Image.Image, name: str, file: BoundedFile | None = None) -> Ite
                 f"{_short(str(error))}); {_SAVE_AGAIN}"
             ) from error
         raise PictureError(_damaged(name, error)) from error
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether an opened picture's header says so. A PNG may say it behind its pixels; Pillow decodes them to
+    see."""
+    silent = image.format == "PNG" and "exif" not in image.info
+    return not silent and _orientation(image) in _UPRIGHT
 
 
 def _orientation(image: Image.Image) -> int:

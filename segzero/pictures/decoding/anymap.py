@@ -49,7 +49,7 @@ def read_anymap(image: Image.Image, file: BinaryIO) -> Image.Image:
     values = values[:count].reshape(height, width * bands)
     if values.max() > maxval or values.min() < 0:
         raise ValueError(f"a number that is not in 0 to {maxval}")
-    scaled = np.rint(np.arange(maxval + 1) * (255 / maxval)).astype(np.uint8)
+    scaled = np.rint(np.arange(maxval + 1) * 255 / maxval).astype(np.uint8)
     scaled = 255 - scaled if image.mode == "1" else scaled  # 1 is black there
     pixels = np.empty((height, width * bands), np.uint8)
     for row, numbers in zip(pixels, values, strict=True):  # an index takes 8 bytes: a row of them at a time

@@ -18,10 +18,10 @@ _HELD = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}
 """Bytes that Pillow holds a pixel in; 4 in other modes, and for an RGB picture."""
 _DECODING = {"WEBP": 17, "AVIF": 16, "HEIF": 8.6, "JPEG2000": 21}
 """Bytes a pixel while decoding, where decoders hold the picture several times, and the whole file."""
-_SLOW = {"bmp_rle": 50, "ppm": 8, "ppm_plain": 40}
+_SLOW = {"bmp_rle": 50, "ppm": 14, "ppm_plain": 40}
 """The same by decoder: what would take over 3 s, or holds numbers."""
 _REDUCIBLE = ("JPEG", "MPO", "JPEG2000")
-_JPEG2000_PX = 8_000_000  # in 3 s
+_JPEG2000_PX = 6_000_000  # in 3 s
 _MARK = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]", re.DOTALL)  # what a JPEG's segments begin with
 _SCANNED_PX = 1_200_000_000  # pixels times scans, in 3 s
 
@@ -81,6 +81,7 @@ def _bytes_needed(image: Image.Image, full: int, pixels: int, file_bytes: int, s
         bits = image.tag_v2.get(258, 8)
         raw = (sum(bits) if isinstance(bits, tuple) else bits) / 8  # bytes a pixel in the file
         decoding += max(held, raw) * _strip_px(image)
+        decoding *= 3 if image.info.get("compression") == "lzma" else 1  # for its time
     elif image.format == "PNG" and ";16" in str(args):
         decoding = 8 * pixels  # for its time
     elif scans > 1:

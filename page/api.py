@@ -164,4 +164,5 @@ def _verdict(look: Callable[[], object]) -> dict[str, Any]:
 
 
 def _target(target: Target) -> dict[str, Any]:
-    return {"box_xyxy": list(target.box_xyxy), "points_xy": [list(point) for point in target.points_xy]}
+    points = [list(point) for point in target.points_xy]
+    return {"label": target.label, "box_xyxy": list(target.box_xyxy), "points_xy": points}

@@ -50,6 +50,7 @@ class Shown:
     mask: str = ""  # a one-bit PNG as a data: URI, of the shown copy's size; "" until it is segmented
     score: float | None = None
     clicks: tuple[tuple[float, float, bool], ...] = ()  # corrections: x, y, and whether to add or to remove
+    label: str = ""  # what the answer calls it
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class View:
 
     def with_target(self, index: int, target: Target) -> View:
         """The same with object `index` (from 0) located but not yet segmented."""
-        return self._with(index, Shown(index + 1, color_of(index), target.box_xyxy, target.points_xy))
+        shown = Shown(index + 1, color_of(index), target.box_xyxy, target.points_xy, label=target.label)
+        return self._with(index, shown)
 
     def with_object(
         self, index: int, target: Target, mask: np.ndarray, score: float, clicks: Sequence[Click] = ()
@@ -105,6 +107,7 @@ class View:
             mask=mask_uri(mask, self.shown_wh),
             score=round(float(score), 3),
             clicks=tuple((x, y, add) for (x, y), add in clicks),
+            label=target.label,
         )
         return self._with(index, shown)
 

@@ -18,7 +18,7 @@ from segzero.room import Load, gigabytes
 
 log = logging.getLogger(__name__)
 
-_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(/\w[\w.-]*)*")  # owner/name, or a folder in it; not ./folder
+_HUB_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95}){1,8}")  # owner/name, or a folder in it; not ./folder
 ADAPTER_CONFIG = "adapter_config.json"
 _BESIDE = "huggingface"  # where StAR's repositories keep their processor
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]

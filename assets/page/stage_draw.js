@@ -75,6 +75,7 @@ function disc(pen, [x, y], radius, scale, fill, rim) {
 function paintPin(pen, point, object, scale) {
   const many = state.objects.length > 1;
   disc(pen, point, many ? 4.5 : 3, scale, object.color, "#fff");
+  if (object.label) paintName(pen, point, object, scale);
   if (!many) return;
   const [red, green, blue] = rgbOf(object.color);
   pen.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 120 ? "#000" : "#fff";
@@ -82,6 +83,19 @@ function paintPin(pen, point, object, scale) {
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.fillText(object.number, point[0] * scale.x, point[1] * scale.y + scale.line * 0.4);
+}
+
+// What the answer calls an object, beside its point: on the picture itself, so with a rim that shows on anything.
+function paintName(pen, point, object, scale) {
+  pen.font = "bold " + 6 * scale.line + "px sans-serif";
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  pen.lineWidth = 1.5 * scale.line;
+  pen.strokeStyle = "#000";
+  pen.fillStyle = "#fff";
+  const place = [point[0] * scale.x + 7 * scale.line, point[1] * scale.y];
+  pen.strokeText(object.label, ...place);
+  pen.fillText(object.label, ...place);
 }
 
 // A point of a correction: a plus where it adds, a minus where it removes.

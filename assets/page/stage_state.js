@@ -23,8 +23,9 @@ const state = {
 };
 
 const objectOf = (number) => state.objects.find((object) => object.number === number);
+const called = (object) => [object.number, object.label].filter(Boolean).join(" ");
 const describe = (object) =>
-  object.score === null ? "" + object.number : object.number + " · " + object.score.toFixed(2);
+  object.score === null ? called(object) : called(object) + " · " + object.score.toFixed(2);
 
 // A node with a class and a text. Text of people and models only ever gets into the page like this.
 function node(tag, className = "", text = "") {

@@ -202,6 +202,21 @@ PAYLOADS = [
 ]
 
 
+def test_a_name_stands_on_its_chip(open_tab, picture: Path, pipeline, monkeypatch):
+    def stream(image, question, *, cancel):
+        result = result_of(image.size, "left", question=question)
+        target = replace(result.targets[0], label="red cup")
+        yield Located(0, target)
+        yield Segmented(0, target, result.masks[0], 0.9)
+        yield Finished(replace(result, targets=[target], picture=load_picture(image)))
+
+    monkeypatch.setattr(pipeline, "stream", stream)
+    tab = open_tab()
+    tab.upload(picture)
+    tab.ask("What is left?")
+    assert tab.page.inner_text(".chips") == "1 red cup · 0.90" and not tab.errors
+
+
 def test_no_words_run_wherever_they_are_shown(open_tab, tmp_path: Path, picture: Path, pipeline, monkeypatch):
     """In a picture's name, question, thought, raw answer, label and problem; live, and looked into."""
     words = " left ".join(PAYLOADS)

@@ -46,7 +46,7 @@ def test_each_state_tells_all_that_is_known(monkeypatch: pytest.MonkeyPatch):
     result = result_of((4, 2), "left")
     (target,), (mask,) = result.targets, result.masks
     events = [Thinking("I"), Located(0, target), Segmented(0, target, mask, 0.9), Finished(result)]
-    place = {"box_xyxy": [0.0, 0.0, 2.0, 2.0], "points_xy": [[1.0, 1.0]]}
+    place = {"label": "", "box_xyxy": [0.0, 0.0, 2.0, 2.0], "points_xy": [[1.0, 1.0]]}
     assert list(states(events)) == [  # a word this soon after the first state waits for what comes next
         {"status": "reading", "thinking": "", "targets": []},
         {"status": "locating", "thinking": "I", "targets": [place]},

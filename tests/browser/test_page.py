@@ -213,7 +213,9 @@ def test_a_name_stands_on_its_chip(open_tab, picture: Path, pipeline, monkeypatc
     monkeypatch.setattr(pipeline, "stream", stream)
     tab = open_tab()
     tab.upload(picture)
-    tab.ask("What is left?")
+    tab.page.fill("#question textarea", "What is left?")
+    tab.page.press("#question textarea", "Enter")
+    tab.wait_for_end()
     assert tab.page.inner_text(".chips") == "1 red cup · 0.90" and not tab.errors
 
 

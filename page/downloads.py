@@ -6,20 +6,20 @@ stage.take(take, [visit], [stage, download])
 
 from __future__ import annotations
 
-import io
 import re
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from page.stage import View
 from page.visit import Visit
-from segzero.pictures import save_zip
+from segzero.pictures import save_zip, written_whole
 
 # A value that has come from the server is handed to the browser's own downloads, at once.
 _SCRIPT = """
@@ -70,12 +70,18 @@ def take(visit: Visit) -> Iterator[tuple[View | None, Any]]:
         return
     visit.tell("Packing…")
     yield visit.view, gr.skip()
-    buffer = io.BytesIO()
-    save_zip(visit.result, buffer)
     name = name_of(visit.result.question)
-    path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
-    visit.tell(f"Zip of {buffer.tell() / 1e6:.1f} MB")
-    yield visit.view, Parcel(path, name, time.time())
+    path = Path(get_upload_folder(), uuid.uuid4().hex, name)
+    try:
+        path.parent.mkdir(parents=True)
+        with written_whole(path) as part:
+            save_zip(visit.result, part)
+    except OSError as error:
+        visit.tell(f"The zip cannot be written: {error.strerror or error}", "bad")
+        yield visit.view, gr.skip()
+        return
+    visit.tell(f"Zip of {path.stat().st_size / 1e6:.1f} MB")
+    yield visit.view, Parcel(str(path), name, time.time())
 
 
 def name_of(question: str) -> str:

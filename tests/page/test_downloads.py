@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from page import downloads
 from page.downloads import Download, name_of, take
 from page.stage import View
 from page.visit import Visit
@@ -36,6 +37,17 @@ def test_everything_comes_at_full_size_under_a_telling_name(visit: Visit, tmp_pa
     assert sent["file"] == {"path": parcel.path, "meta": {"_type": "gradio.FileData"}}
     *_, (_, again) = take(visit)
     assert again != parcel  # a second time is told from the first
+
+
+def test_a_zip_that_cannot_be_written_is_said_and_leaves_no_half(visit: Visit, tmp_path: Path, monkeypatch):
+    def full(result, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(downloads, "save_zip", full)
+    _, (view, _) = take(visit)
+    assert view.status == "The zip cannot be written: No space left on device" and view.tone == "bad"
+    assert not list(tmp_path.rglob("*.zip"))
 
 
 def test_there_is_nothing_to_take_away_without_an_answer(visit: Visit):

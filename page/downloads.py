@@ -6,21 +6,21 @@ yield from take(visit, result_of)           # -> stage, download
 
 from __future__ import annotations
 
-import io
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from page.stage import View
 from page.visit import Visit
 from segzero.contract import Result
-from segzero.pictures import PictureError, save_zip
+from segzero.pictures import PictureError, save_zip, written_whole
 
 # A value that has come from the server is handed to the browser's own downloads, at once.
 _SCRIPT = """
@@ -76,16 +76,21 @@ def take(visit: Visit, result_of: Callable[[Visit], Result]) -> Iterator[tuple[V
     yield visit.view, gr.skip()
     try:
         result = result_of(visit)
-        buffer = io.BytesIO()
-        save_zip(result, buffer)
         name = name_of(result.question)
-        path = save_bytes_to_cache(buffer.getvalue(), name, cache_dir=get_upload_folder())
-    except (PictureError, OSError) as error:
+        path = Path(get_upload_folder(), uuid.uuid4().hex, name)
+        path.parent.mkdir(parents=True)
+        with written_whole(path) as part:
+            save_zip(result, part)
+    except PictureError as error:
         visit.tell(f"Not packed: {error}", "bad")
         yield visit.view, gr.skip()
         return
-    visit.tell(f"Zip of {buffer.tell() / 1e6:.1f} MB")
-    yield visit.view, Parcel(path, name, time.time())
+    except OSError as error:
+        visit.tell(f"The zip cannot be written: {error.strerror or error}", "bad")
+        yield visit.view, gr.skip()
+        return
+    visit.tell(f"Zip of {path.stat().st_size / 1e6:.1f} MB")
+    yield visit.view, Parcel(str(path), name, time.time())
 
 
 def name_of(question: str) -> str:

@@ -13,6 +13,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 
 STOPPED = 130  # what shells report of a program that Ctrl-C ended
@@ -53,11 +54,20 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def _again(unraisable) -> None:
+    """Python drops a Ctrl-C that comes while it clears an object away, and tells this hook: it is sent once more."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def _program() -> None:
     """Run a command and end the process, which waits for threads inside the models unless Ctrl-C comes again.
 
     What a stream that failed still holds is dropped: the interpreter would fail with it again, and say so.
     """
+    sys.unraisablehook = _again
     try:
         code = main()
     except SystemExit as end:  # argparse's

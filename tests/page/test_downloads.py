@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from page import downloads
 from page.downloads import Download, name_of, take
 from page.stage import View
 from page.visit import Visit
@@ -49,6 +50,17 @@ def test_where_the_picture_is_gone_nothing_is_packed(visit: Visit):
 
     *_, (view, _) = take(visit, gone)
     assert view.status == "Not packed: photo.png: there is no such file; check the name"
+
+
+def test_a_zip_that_cannot_be_written_is_said_and_leaves_no_half(visit: Visit, tmp_path: Path, monkeypatch):
+    def full(result, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(downloads, "save_zip", full)
+    _, (view, _) = take(visit, with_picture)
+    assert view.status == "The zip cannot be written: No space left on device" and view.tone == "bad"
+    assert not list(tmp_path.rglob("*.zip"))
 
 
 def test_there_is_nothing_to_take_away_without_an_answer(visit: Visit):

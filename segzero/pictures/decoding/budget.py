@@ -82,7 +82,7 @@ def _bytes_needed(image: Image.Image, full: int, pixels: int, file_bytes: int, s
         raw = (sum(bits) if isinstance(bits, tuple) else bits) / 8  # bytes a pixel in the file
         decoding += max(held, raw) * _strip_px(image)
         decoding *= 3 if image.info.get("compression") == "lzma" else 1  # for its time
-    elif image.format == "PNG" and ";16" in str(args):
+    elif image.format == "PNG" and held == 4 and ";16" in str(args):
         decoding = 8 * pixels  # for its time
     elif scans > 1:
         decoding += _coefficients(image) * full

@@ -55,7 +55,7 @@ def _say(text: str) -> None:
 
 
 def _again(unraisable) -> None:
-    """Python drops a Ctrl-C that comes while it clears an object away, and tells this hook: it is sent once more."""
+    """Send a Ctrl-C once more that Python dropped because it came while an object was cleared away."""
     if unraisable.exc_type is KeyboardInterrupt:
         threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
     else:

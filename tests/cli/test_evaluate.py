@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from pathlib import Path
@@ -14,30 +13,21 @@ from segzero.cli import evaluate as command
 from segzero.data import write_dataset
 from segzero.evaluation import Process, read_records
 from segzero.pipeline import Pipeline
-from tests.shared.evaluating import ANSWERS, ITEMS, LEFT, NONE, Reasoner, Segmenter, half, item
+from tests.shared.evaluating import (
+    ANSWERS,
+    ITEMS,
+    LEFT,
+    NONE,
+    Reasoner,
+    Segmenter,
+    evaluate,
+    half,
+    item,
+    totals,
+)
 from tests.shared.scripted import PRESET
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_dataset(Path("mine"), ITEMS)
-    return tmp_path
-
-
-@pytest.fixture
-def reasoner(monkeypatch: pytest.MonkeyPatch) -> Reasoner:
-    talker = Reasoner()
-    monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(talker, Segmenter(), PRESET))
-    return talker
-
-
-def evaluate(*args: object) -> int:
-    return main(["evaluate", "--data", "mine", "--out", "run", *map(str, args)])
-
-
-def totals() -> dict:
-    return json.loads(Path("run/totals.json").read_text())
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_every_sample_has_a_line_and_every_protocol_its_numbers(reasoner: Reasoner, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,30 +14,10 @@ from segzero.data import write_dataset
 from segzero.evaluation import Process, read_records
 from segzero.pipeline import Pipeline
 from tests.contract.answer_cases import CUP
-from tests.shared.evaluating import ITEMS, LEFT, Reasoner, Segmenter, half, item
+from tests.shared.evaluating import LEFT, Reasoner, Segmenter, evaluate, half, item, totals
 from tests.shared.scripted import PRESET
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_dataset(Path("mine"), ITEMS)
-    return tmp_path
-
-
-@pytest.fixture
-def reasoner(monkeypatch: pytest.MonkeyPatch) -> Reasoner:
-    talker = Reasoner()
-    monkeypatch.setattr(command, "load_pipeline", lambda args: Pipeline(talker, Segmenter(), PRESET))
-    return talker
-
-
-def evaluate(*args: object) -> int:
-    return main(["evaluate", "--data", "mine", "--out", "run", *map(str, args)])
-
-
-def totals() -> dict:
-    return json.loads(Path("run/totals.json").read_text())
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def statuses() -> dict[str, str]:

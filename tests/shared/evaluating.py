@@ -5,11 +5,14 @@ Pipeline(Reasoner(), Segmenter(), PRESET)          # of tests/shared/scripted.py
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from segzero.__main__ import main
 from segzero.data import Item
 from segzero.segmenter import SegmenterError
 from tests.shared.scripted import WH, Boxes
@@ -81,3 +84,13 @@ ITEMS = [
     item("e", "an error", [half("left")], color="blue", kind="odd"),
     item("f", "left of it", [half("left")], text=1, ignore=half("right")),
 ]
+
+
+def evaluate(*args: object) -> int:
+    """Run the command on the data set `mine` into the folder `run`; its exit code."""
+    return main(["evaluate", "--data", "mine", "--out", "run", *map(str, args)])
+
+
+def totals() -> dict:
+    """What that run came to."""
+    return json.loads(Path("run/totals.json").read_text())

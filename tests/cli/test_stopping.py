@@ -27,7 +27,12 @@ ASK_MANY = ["-m", "segzero", "ask", "assets/examples", QUESTION]
 
 def start(repo: Path, args: list[str], **streams) -> subprocess.Popen:
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    return subprocess.Popen([sys.executable, *args], cwd=repo, bufsize=0, **streams)
+    return subprocess.Popen([sys.executable, *args], cwd=repo, bufsize=0, preexec_fn=_heed_ctrl_c, **streams)
+
+
+def _heed_ctrl_c() -> None:
+    """Tests in a shell's background are started deaf to it, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def interrupted(repo: Path, args: list[str], word: bytes) -> tuple[int, str]:

@@ -83,7 +83,7 @@ def test_what_a_dialect_writes_is_read_where_it_is_in_the_picture(data, dialect,
     (found,) = got.targets
     for is_y, size in enumerate(picture):
         for written, read in zip(target.box_xyxy[is_y::2], found.box_xyxy[is_y::2], strict=True):
-            assert abs(read - written * size / 840) <= 1  # half a pixel of rounding; a tiny box keeps an area
+            assert abs(read - written * size / 840) <= 1.5  # half of it rounding; a tiny box keeps a pixel
         for written, read in zip(target.points_xy, found.points_xy, strict=True):
             assert abs(read[is_y] - min(written[is_y] * size / 840, size - 1)) <= 0.5
     assert {got.problem} <= {

@@ -70,4 +70,6 @@ def _without_comments(file: BinaryIO) -> bytes:
 def _numbers(text: bytes, *, one_digit: bool) -> np.ndarray:
     if one_digit:  # white space between them may be left out
         return np.frombuffer(text.translate(None, _SPACE), np.uint8) - np.uint8(48)
-    return np.fromstring(text, np.int64, sep=" ")  # any white space; ValueError for what is no number
+    if text.translate(None, _SPACE + b"0123456789"):  # NumPy before 2.3 warns of it and goes on
+        raise ValueError("not a number")
+    return np.fromstring(text, np.int64, sep=" ")  # any white space
